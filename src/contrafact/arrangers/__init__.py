@@ -1,0 +1,1 @@
+"""Arrangers: (`LeadSheet`, source `Score`) -> `Score`."""

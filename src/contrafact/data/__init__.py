@@ -1,0 +1,1 @@
+"""Readers of open corpora, and songs rendered with known truth."""

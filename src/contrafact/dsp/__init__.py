@@ -1,0 +1,1 @@
+"""Signal processing as pure functions; nothing here reads files or imports torch."""

@@ -1,0 +1,38 @@
+"""The one error type that users meet: a stable code, a sentence, and what to do next."""
+
+from __future__ import annotations
+
+
+class ContrafactError(Exception):
+    """Something a user can act on; the command line prints it without a traceback.
+
+    Attributes:
+        code: stable upper-case name such as ``INPUT_EMPTY``, for programs.
+        sentence: what happened, in plain words, ending with a full stop.
+        next_step: what to do about it, ending with a full stop.
+    """
+
+    def __init__(self, code: str, sentence: str, next_step: str) -> None:
+        super().__init__(code, sentence, next_step)
+        self.code = code
+        self.sentence = sentence
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.next_step} [{self.code}]"
+
+
+class InputError(ContrafactError):
+    """The user's file cannot be read, or holds nothing that can be used."""
+
+
+class OutputError(ContrafactError):
+    """A result cannot be written, or would be silent, non-finite or over-peak."""
+
+
+class SettingsError(ContrafactError):
+    """An option, a style or a lead sheet says something that cannot be meant."""
+
+
+class MissingError(ContrafactError):
+    """A program, a soundfont or a package that the job needs is not installed."""

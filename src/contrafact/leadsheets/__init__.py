@@ -1,0 +1,1 @@
+"""Lead-sheet readers: (`Audio`, `Transcription`) -> `LeadSheet`."""

@@ -1,0 +1,1 @@
+"""Renderers: `Score` -> one `Recording` a part."""

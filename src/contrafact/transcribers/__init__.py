@@ -1,0 +1,1 @@
+"""Transcribers: `Audio` (mono or stereo) -> `Transcription`."""
