@@ -74,9 +74,14 @@ def _fit(hint: Any, value: Any, where: str) -> Any:
         return {_fit(key_kind, k, where): _fit(value_kind, v, f"{where}.{k}") for k, v in value.items()}
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    elif hint is Any:
-        return value
-    elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+    elif _is_instance(value, hint):
         return value
     expected = getattr(hint, "__name__", str(hint))
     raise SettingsError("SETTING_TYPE", f"{where} is {value!r}, but must be of type {expected}.", "Correct the value.")
+
+
+def _is_instance(value: Any, hint: Any) -> bool:
+    """Whether ``value`` fits a plain type; a bool is no int here."""
+    if hint is Any:
+        return True
+    return isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool))

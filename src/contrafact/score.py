@@ -78,16 +78,20 @@ class BeatGrid:
         object.__setattr__(self, "downbeats", np.asarray(self.downbeats, dtype=np.int64))
         if self.beats_s.ndim != 1 or not np.isfinite(self.beats_s).all() or (np.diff(self.beats_s) <= 0).any():
             raise ValueError("beats must be finite and increasing")
-        if len(self.downbeats) and not (0 <= self.downbeats.min() and self.downbeats.max() < len(self.beats_s)):
+        if len(self.downbeats) and not (self.downbeats.min() >= 0 and self.downbeats.max() < len(self.beats_s)):
             raise ValueError("downbeats must be indices of beats")
 
     def time_at(self, beat: float | Floats) -> Floats:
         """Seconds at fractional beat numbers (0 = first beat); extrapolates with the edge tempo."""
-        return _interpolate(np.asarray(beat, dtype=np.float64), np.arange(len(self.beats_s)), self.beats_s)
+        return _interpolate(
+            np.asarray(beat, dtype=np.float64), np.arange(len(self.beats_s), dtype=np.float64), self.beats_s
+        )
 
     def beat_at(self, time_s: float | Floats) -> Floats:
         """Fractional beat numbers at times in seconds; the inverse of `time_at`."""
-        return _interpolate(np.asarray(time_s, dtype=np.float64), self.beats_s, np.arange(len(self.beats_s)))
+        return _interpolate(
+            np.asarray(time_s, dtype=np.float64), self.beats_s, np.arange(len(self.beats_s), dtype=np.float64)
+        )
 
 
 def _interpolate(x: Floats, xp: Floats, fp: Floats) -> Floats:
