@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contrafact.config import from_mapping
+from contrafact.errors import ContrafactError, SettingsError
 from contrafact.score import BeatGrid
 
 Metre = Literal["4/4", "3/4", "6/8"]
@@ -81,3 +86,172 @@ class LeadSheet:
     def tempo_bpm(self) -> float:
         """Median tempo in beats a minute; 0 with fewer than two beats."""
         return float(60 / np.median(np.diff(self.beats_s))) if len(self.beats_s) > 1 else 0.0
+
+
+FORMAT = "contrafact-leadsheet-1"
+
+
+def to_json(sheet: LeadSheet) -> str:
+    """The lead sheet as JSON text that a user may edit and give back; times in seconds, to 0.1 ms."""
+    data = {
+        "format": FORMAT,
+        "duration_s": round(sheet.duration_s, 4),
+        "metre": sheet.metre,
+        "key": sheet.key,
+        "tempo_bpm": round(sheet.tempo_bpm, 3),
+        "beats_s": [round(float(b), 4) for b in sheet.beats_s],
+        "downbeats_s": [round(float(b), 4) for b in sheet.downbeats_s],
+        "chords": [_rounded(asdict(c)) for c in sheet.chords],
+        "melody": [_rounded(asdict(n)) for n in sheet.melody],
+        "sections": [_rounded(asdict(s)) for s in sheet.sections],
+        "confidence": _rounded(sheet.confidence),
+    }
+    lines = [f" {json.dumps(key)}: {_json_value(value)}" for key, value in data.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _json_value(value: Any) -> str:
+    """One record a line where there are many, so that the file is easy to edit by hand."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join("  " + json.dumps(v) for v in value) + "\n ]"
+    return json.dumps(value)
+
+
+def _rounded(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in record.items()}
+
+
+def from_json(text: str) -> LeadSheet:
+    """Read a lead sheet that a user may have edited.
+
+    Chords and sections are put in order, clipped to the song and made gapless ("N", and the section before); melody
+    notes are put in order and cut where they overlap; a tempo is derived, never read.
+
+    Raises:
+        SettingsError: not JSON, a missing or unknown key, a value of the wrong type, times out of order, or a chord,
+            key or metre that cannot be understood; the message names the place.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as cause:
+        raise _nonsense(f"The lead sheet is not valid JSON: {cause}") from cause
+    if not isinstance(data, dict):
+        raise _nonsense("The lead sheet must be a JSON object")
+    data.pop("format", None)
+    data.pop("tempo_bpm", None)
+    raw = from_mapping(_Raw, data, "leadsheet")
+    if not (math.isfinite(raw.duration_s) and 0 < raw.duration_s <= MAX_DURATION_S):
+        raise _nonsense(f"leadsheet.duration_s is {raw.duration_s}, but must be over 0 and at most {MAX_DURATION_S}")
+    beats = _times(raw.beats_s, "beats_s", raw.duration_s)
+    downbeats = _times(raw.downbeats_s, "downbeats_s", raw.duration_s)
+    if len(beats) < 2:
+        raise _nonsense("leadsheet.beats_s needs at least two beats")
+    nearest = beats[np.abs(beats[:, None] - downbeats[None, :]).argmin(axis=0)] if len(downbeats) else downbeats
+    if (np.abs(nearest - downbeats) > BEAT_TOLERANCE_S).any():
+        raise _nonsense("leadsheet.downbeats_s holds a time that is no beat")
+    for place, values in (("chords", raw.chords), ("sections", raw.sections)):
+        _check_spans(place, values, raw.duration_s)
+    _check_melody(raw.melody, raw.duration_s)
+    if not KEY_PATTERN.fullmatch(raw.key):
+        raise _nonsense(f"leadsheet.key is {raw.key!r}, but must look like 'G:min', 'Bb:maj' or 'N'")
+    return LeadSheet(
+        duration_s=raw.duration_s,
+        beats_s=beats,
+        downbeats_s=np.unique(nearest),
+        metre=raw.metre,
+        key=raw.key,
+        chords=_gapless_chords(raw.chords, raw.duration_s),
+        melody=_monophonic(raw.melody),
+        sections=_gapless_sections(raw.sections, raw.duration_s),
+        confidence=dict(raw.confidence),
+    )
+
+
+MAX_DURATION_S = 3 * 3600.0
+BEAT_TOLERANCE_S = 0.01
+KEY_PATTERN = re.compile(r"N|[A-G][b#]?:(maj|min)")
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """The JSON's shape; the types are the first check."""
+
+    duration_s: float
+    metre: Metre
+    key: str
+    beats_s: tuple[float, ...]
+    downbeats_s: tuple[float, ...]
+    chords: tuple[Chord, ...]
+    melody: tuple[MelodyNote, ...]
+    sections: tuple[Section, ...]
+    confidence: dict[str, float] = field(default_factory=dict)
+
+
+def _nonsense(sentence: str) -> SettingsError:
+    return SettingsError("LEADSHEET_INVALID", f"{sentence}.", "Correct the file, or cover without --leadsheet.")
+
+
+def _times(values: tuple[float, ...], place: str, duration_s: float) -> NDArray[np.float64]:
+    times = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise _nonsense(f"leadsheet.{place} must be finite and increasing")
+    if len(times) and (times[0] < 0 or times[-1] > duration_s + 10):
+        raise _nonsense(f"leadsheet.{place} has times outside the song")
+    return times
+
+
+def _check_spans(place: str, spans: tuple[Chord, ...] | tuple[Section, ...], duration_s: float) -> None:
+    for i, span in enumerate(spans):
+        where = f"leadsheet.{place}[{i}]"
+        if not (math.isfinite(span.start_s) and math.isfinite(span.end_s) and 0 <= span.start_s < span.end_s):
+            raise _nonsense(f"{where} must start at 0 or later and end after its start")
+        if span.start_s >= duration_s:
+            raise _nonsense(f"{where} starts after the end of the song")
+        if isinstance(span, Chord) and not _is_chord(span.symbol):
+            raise _nonsense(f"{where}.symbol is {span.symbol!r}, which is no chord in Harte syntax such as 'Bb:min7'")
+
+
+def _is_chord(symbol: str) -> bool:
+    from contrafact.theory.chords import parse
+
+    try:
+        parse(symbol)
+    except ContrafactError:
+        return False
+    return True
+
+
+def _check_melody(notes: tuple[MelodyNote, ...], duration_s: float) -> None:
+    for i, n in enumerate(notes):
+        finite = all(math.isfinite(x) for x in (n.onset_s, n.duration_s, n.confidence))
+        if not (finite and 0 <= n.onset_s < duration_s and n.duration_s > 0 and 0 <= n.pitch <= 127):
+            raise _nonsense(f"leadsheet.melody[{i}] lies outside the song or outside MIDI pitches 0 to 127")
+
+
+def _gapless_chords(chords: tuple[Chord, ...], duration_s: float) -> tuple[Chord, ...]:
+    result: list[Chord] = []
+    at = 0.0
+    for c in sorted(chords, key=lambda c: c.start_s):
+        if c.start_s > at + 1e-3:
+            result.append(Chord(at, c.start_s, "N", 0.0))
+        elif result and c.start_s < at - 1e-3:
+            result[-1] = replace(result[-1], end_s=c.start_s)
+        result.append(replace(c, start_s=result[-1].end_s if result else 0.0, end_s=min(c.end_s, duration_s)))
+        at = result[-1].end_s
+    if at < duration_s - 1e-3:
+        result.append(Chord(at, duration_s, "N", 0.0))
+    return tuple(c for c in result if c.end_s > c.start_s)
+
+
+def _gapless_sections(sections: tuple[Section, ...], duration_s: float) -> tuple[Section, ...]:
+    ordered = sorted(sections, key=lambda s: s.start_s) or [Section(0.0, duration_s, "A", 0.0)]
+    starts = [0.0, *(s.start_s for s in ordered[1:]), duration_s]
+    spans = zip(ordered, starts, starts[1:], strict=False)
+    return tuple(replace(s, start_s=a, end_s=b) for s, a, b in spans if b > a)
+
+
+def _monophonic(notes: tuple[MelodyNote, ...]) -> tuple[MelodyNote, ...]:
+    ordered = sorted(notes, key=lambda n: n.onset_s)
+    ends = [n.onset_s for n in ordered[1:]] + [math.inf]
+    cut = (replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=True))
+    return tuple(n for n in cut if n.duration_s > 0)
