@@ -1,0 +1,55 @@
+"""Writing files so that a name either holds a whole file or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from contrafact.errors import OutputError
+
+PARTIAL_PREFIX = ".partial-"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` under a temporary name beside ``path``, sync, and rename.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full; nothing is left behind.
+    """
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=PARTIAL_PREFIX, dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as cause:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise output_error(path, cause) from cause
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def output_error(path: Path, cause: OSError) -> OutputError:
+    """The typed error for an operating-system error while writing ``path``."""
+    if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError("OUTPUT_DISK_FULL", f"The disk is full while writing {path}.", "Free some space and repeat.")
+    if cause.errno == errno.ENAMETOOLONG:
+        return OutputError("OUTPUT_NAME", f"The name {path.name!r} is too long.", "Rename the song, or choose -o.")
+    return OutputError(
+        "OUTPUT_UNWRITABLE", f"{path} cannot be written: {cause.strerror}.", "Choose another folder with -o."
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

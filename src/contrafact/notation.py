@@ -1,0 +1,151 @@
+"""From performed notes to written ones: swing, humanized timing and long notes become measures that can be read.
+
+A beat holds 12 ticks, so that sixteenths (3), swung or straight eighths (6) and triplets (4) are whole numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.score import BeatGrid, Note
+
+TICKS = 12
+_SIXTEENTHS, _TRIPLETS, _EIGHTHS = np.array([0, 3, 6, 9, 12]), np.array([0, 4, 8, 12]), np.array([0, 6, 12])
+_SWUNG_EIGHTH = (0.54, 0.76)  # where an off-beat may lie that is written as an eighth (style facts 1.2 and 4.2)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A written note, chord or rest.
+
+    Attributes:
+        start: ticks from the start of its measure.
+        length: ticks, a length that one note head with at most one dot, or a triplet, can show.
+        pitches: MIDI pitches, low to high; empty for a rest.
+        tied_to_next, tied_to_previous: it continues into, or from, the neighbouring note.
+    """
+
+    start: int
+    length: int
+    pitches: tuple[int, ...]
+    tied_to_next: bool = False
+    tied_to_previous: bool = False
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One bar: ``beats`` long, starting at beat ``first_beat`` of the grid."""
+
+    first_beat: int
+    beats: int
+    events: tuple[Written, ...] = field(default=())
+
+
+def bar_spans(grid: BeatGrid, end_s: float) -> list[tuple[int, int]]:
+    """(first beat, beats) of every bar up to ``end_s``; what lies before the first downbeat is a short bar."""
+    last = max(int(np.ceil(grid.beat_at(end_s))), int(grid.downbeats[-1]) + 1 if len(grid.downbeats) else 1)
+    starts = [int(d) for d in grid.downbeats if d < last] or [0]
+    if starts[0] > 0:
+        starts.insert(0, 0)
+    while starts[-1] + grid.beats_per_bar < last:
+        starts.append(starts[-1] + grid.beats_per_bar)
+    ends = [*starts[1:], max(last, starts[-1] + grid.beats_per_bar)]
+    return [(a, b - a) for a, b in zip(starts, ends, strict=True)]
+
+
+def engrave(notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: bool = False) -> list[Measure]:
+    """Write ``notes`` down as measures without gaps, one voice, chords where notes start together.
+
+    Args:
+        notes: performed notes, seconds.
+        grid: the beats they were played on.
+        end_s: end of the song in seconds.
+        percussion: lengths mean nothing; a stroke fills the time to the next one, within its beat.
+    """
+    spans = bar_spans(grid, end_s)
+    total = sum(beats for _, beats in spans) * TICKS
+    onsets = quantize(grid.beat_at(np.array([n.onset_s for n in notes])))
+    ends = _snap_ends(grid.beat_at(np.array([n.end_s for n in notes])), onsets)
+    chords: dict[int, tuple[set[int], int]] = {}
+    for note, onset, end in zip(notes, onsets, ends, strict=True):
+        if 0 <= onset < total:
+            pitches, until = chords.setdefault(int(onset), (set(), 0))
+            pitches.add(note.pitch)
+            chords[int(onset)] = (pitches, max(until, int(end)))
+    starts = sorted(chords)
+    line: list[tuple[int, int, tuple[int, ...]]] = []
+    at = 0
+    for start, following in zip(starts, [*starts[1:], total], strict=True):
+        pitches, until = chords[start]
+        if percussion:
+            until = min(following, (start // TICKS + 1) * TICKS)
+        elif following - until <= TICKS // 2 or until <= start:
+            until = following if following - start <= TICKS or until > start else (start // TICKS + 1) * TICKS
+        if start > at:
+            line.append((at, start, ()))
+        at = min(until, following)
+        line.append((start, at, tuple(sorted(pitches))))
+    if at < total:
+        line.append((at, total, ()))
+    return _into_measures(line, spans)
+
+
+def quantize(beats: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Ticks for performed onsets in beats; each beat takes the simplest of eighths, triplets, sixteenths that fits."""
+    floors = np.floor(beats + 1 / 24).astype(np.int64)
+    phases = beats - floors
+    ticks = np.zeros(len(beats), dtype=np.int64)
+    for beat in np.unique(floors):
+        members = np.flatnonzero(floors == beat)
+        ticks[members] = beat * TICKS + _best_grid(np.clip(phases[members], 0, 1))
+    return ticks
+
+
+def _best_grid(phases: NDArray[np.float64]) -> NDArray[np.int64]:
+    off = phases[(phases > 1 / 8) & (phases < 7 / 8)]
+    if len(off) and off.min() >= _SWUNG_EIGHTH[0] and off.max() <= _SWUNG_EIGHTH[1] and np.ptp(off) < 0.12:
+        return np.where((phases > 1 / 8) & (phases < 7 / 8), 6, np.where(phases >= 7 / 8, 12, 0))
+    choices = []
+    for slots, penalty in ((_EIGHTHS, 0.0), (_SIXTEENTHS, 0.03), (_TRIPLETS, 0.04)):
+        nearest = slots[np.abs(phases[:, None] * TICKS - slots[None, :]).argmin(axis=1)]
+        error = float(np.abs(phases * TICKS - nearest).mean()) / TICKS
+        choices.append((error + penalty, len(choices), nearest))
+    return np.asarray(min(choices, key=lambda c: c[:2])[2])
+
+
+def _snap_ends(beats: NDArray[np.float64], onsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ticks of releases, on the same division of the beat as the onsets in it."""
+    triplet_beats = np.unique(onsets[onsets % TICKS % 3 != 0] // TICKS)
+    step = np.where(np.isin(np.floor(beats).astype(np.int64), triplet_beats), 4, 3)
+    return np.asarray(np.round(beats * TICKS / step) * step, dtype=np.int64)
+
+
+def _into_measures(line: list[tuple[int, int, tuple[int, ...]]], spans: list[tuple[int, int]]) -> list[Measure]:
+    bars: list[list[Written]] = [[] for _ in spans]
+    bounds = np.cumsum([0, *(beats * TICKS for _, beats in spans)])
+    for start, end, pitches in line:
+        at = start
+        while at < end:
+            bar = int(np.searchsorted(bounds, at, side="right")) - 1
+            length = _head(at - int(bounds[bar]), min(end, int(bounds[bar + 1])) - at)
+            tied = bool(pitches)
+            bars[bar].append(
+                Written(at - int(bounds[bar]), length, pitches, tied and at + length < end, tied and at > start)
+            )
+            at += length
+    return [Measure(first, beats, tuple(events)) for (first, beats), events in zip(spans, bars, strict=True)]
+
+
+def _head(position: int, room: int) -> int:
+    """The longest length one head shows from ``position`` within ``room`` ticks, not hiding the beat."""
+    inside = position % TICKS
+    if inside == 0:
+        if room >= TICKS:
+            return max(n for n in (4 * TICKS, 3 * TICKS, 2 * TICKS, TICKS) if n <= room)
+        lengths = (9, 8, 6, 4, 3)
+        return next((n for n in lengths if n <= room), room)
+    return min(room, TICKS - inside)
