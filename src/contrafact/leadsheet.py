@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -149,8 +150,8 @@ def from_json(text: str) -> LeadSheet:
     nearest = beats[np.abs(beats[:, None] - downbeats[None, :]).argmin(axis=0)] if len(downbeats) else downbeats
     if (np.abs(nearest - downbeats) > BEAT_TOLERANCE_S).any():
         raise _nonsense("leadsheet.downbeats_s holds a time that is no beat")
-    for place, values in (("chords", raw.chords), ("sections", raw.sections)):
-        _check_spans(place, values, raw.duration_s)
+    _check_spans("chords", raw.chords, raw.duration_s)
+    _check_spans("sections", raw.sections, raw.duration_s)
     _check_melody(raw.melody, raw.duration_s)
     if not KEY_PATTERN.fullmatch(raw.key):
         raise _nonsense(f"leadsheet.key is {raw.key!r}, but must look like 'G:min', 'Bb:maj' or 'N'")
@@ -173,9 +174,8 @@ _SHORTHAND = (
     "maj|min|dim|aug|maj7|min7|7|dim7|hdim7|minmaj7|maj6|min6|9|maj9|min9|11|maj11|min11|13|maj13|min13|sus2|sus4|5|1"
 )
 _DEGREE = r"[b#]{0,2}(?:1[0-3]|[1-9])"
-HARTE = re.compile(
-    rf"N|X|[A-G][b#]{{0,2}}(?::(?:{_SHORTHAND})?(?:\(\*?{_DEGREE}(?:,\*?{_DEGREE})*\))?)?(?:/{_DEGREE})?"
-)
+_DEGREES = rf"\(\*?{_DEGREE}(?:,\*?{_DEGREE})*\)"
+HARTE = re.compile(rf"N|X|[A-G][b#]{{0,2}}(?::(?:(?:{_SHORTHAND})(?:{_DEGREES})?|{_DEGREES}))?(?:/{_DEGREE})?")
 KEY_PATTERN = re.compile(r"N|[A-G][b#]?:(maj|min)")
 
 
@@ -207,7 +207,7 @@ def _times(values: tuple[float, ...], place: str, duration_s: float) -> NDArray[
     return times
 
 
-def _check_spans(place: str, spans: tuple[Chord, ...] | tuple[Section, ...], duration_s: float) -> None:
+def _check_spans(place: str, spans: Sequence[Chord | Section], duration_s: float) -> None:
     for i, span in enumerate(spans):
         where = f"leadsheet.{place}[{i}]"
         if not (math.isfinite(span.start_s) and math.isfinite(span.end_s) and 0 <= span.start_s < span.end_s):

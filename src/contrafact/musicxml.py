@@ -35,11 +35,12 @@ _STEPS_FLAT += [("B", -1), ("B", 0)]
 _FIFTHS = {"C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5, "F#": 6, "Gb": -6, "C#": 7, "Db": -5, "Ab": -4, "Eb": -3}
 _FIFTHS |= {"Bb": -2, "F": -1, "G#": 8, "D#": 9, "A#": 10, "Cb": -7, "Fb": -8}
 _KINDS = {
-    "maj": "major", "min": "minor", "aug": "augmented", "dim": "diminished", "7": "dominant", "maj7": "major-seventh",
-    "min7": "minor-seventh", "dim7": "diminished-seventh", "hdim7": "half-diminished", "minmaj7": "major-minor",
+    "": "major", "maj": "major", "min": "minor", "aug": "augmented", "dim": "diminished", "7": "dominant",
+    "maj7": "major-seventh", "min7": "minor-seventh",
+    "dim7": "diminished-seventh", "hdim7": "half-diminished", "minmaj7": "major-minor",
     "maj6": "major-sixth", "min6": "minor-sixth", "9": "dominant-ninth", "maj9": "major-ninth", "min9": "minor-ninth",
     "11": "dominant-11th", "maj11": "major-11th", "min11": "minor-11th", "13": "dominant-13th", "maj13": "major-13th",
-    "min13": "minor-13th", "sus2": "suspended-second", "sus4": "suspended-fourth", "5": "power", "1": "pedal", "": "major",
+    "min13": "minor-13th", "sus2": "suspended-second", "sus4": "suspended-fourth", "5": "power", "1": "pedal",
 }  # fmt: skip
 _SYMBOL = re.compile(r"(?P<root>[A-G][b#]*)(?::(?P<kind>[^(/]*)(?:\((?P<degrees>[^)]*)\))?)?(?:/(?P<bass>[b#]*\d+))?")
 _MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
@@ -209,12 +210,12 @@ def _mark(node: ET.Element, mark: Chord | Section, offset: int, flats: bool) -> 
     symbol = _SYMBOL.fullmatch(mark.symbol)
     if symbol is None:
         _spelled(_add(harmony, "root"), "root", 0, False)
-        _add(harmony, "kind", "none", text="N.C.")
+        _add(harmony, "kind", "none").set("text", "N.C.")
     else:
         _spelled_name(_add(harmony, "root"), "root", symbol["root"])
         kind = symbol["kind"] or ("" if not symbol["degrees"] else "maj")
-        text = mark.symbol.partition(":")[2].partition("/")[0].replace("maj", "maj").replace("min", "m")
-        _add(harmony, "kind", _KINDS.get(kind, "other"), text=text if text != "maj" else "")
+        text = mark.symbol.partition(":")[2].partition("/")[0].replace("min", "m")
+        _add(harmony, "kind", _KINDS[kind]).set("text", "" if text == "maj" else text)
         if symbol["bass"]:
             bass = (_pitch_class(symbol["root"]) + _degree_semitones(symbol["bass"])) % 12
             _spelled(_add(harmony, "bass"), "bass", bass, flats)
@@ -254,19 +255,20 @@ def _note(
     else:
         _pitch(note, pitch, flats)
     _add(note, "duration", event.length)
-    for tied, kind in ((event.tied_to_previous, "stop"), (event.tied_to_next, "start")):
-        if tied and not is_drums:
-            _add(note, "tie", type=kind)
+    ties = [
+        kind for on, kind in ((event.tied_to_previous, "stop"), (event.tied_to_next, "start")) if on and not is_drums
+    ]
+    for kind in ties:
+        _add(note, "tie", type=kind)
     if is_drums and pitch is not None:
         _add(note, "instrument", id=f"{identity}-I{pitch}")
     _add(note, "voice", 1)
     _head(note, event.length, beat_type)
     if is_drums and pitch is not None and head:
         _add(note, "notehead", head)
-    tied = [kind for on, kind in ((event.tied_to_previous, "stop"), (event.tied_to_next, "start")) if on]
-    if tied and not is_drums:
+    if ties:
         notations = _add(note, "notations")
-        for kind in tied:
+        for kind in ties:
             _add(notations, "tied", type=kind)
 
 

@@ -79,7 +79,7 @@ def engrave(notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: 
     starts = sorted(chords)
     line: list[tuple[int, int, tuple[int, ...]]] = []
     at = 0
-    for start, following in zip(starts, [*starts[1:], total], strict=True):
+    for start, following in zip(starts, [*starts[1:], total], strict=False):
         pitches, until = chords[start]
         if percussion:
             until = min(following, (start // TICKS + 1) * TICKS)
@@ -109,7 +109,7 @@ def _best_grid(phases: NDArray[np.float64]) -> NDArray[np.int64]:
     off = phases[(phases > 1 / 8) & (phases < 7 / 8)]
     if len(off) and off.min() >= _SWUNG_EIGHTH[0] and off.max() <= _SWUNG_EIGHTH[1] and np.ptp(off) < 0.12:
         return np.where((phases > 1 / 8) & (phases < 7 / 8), 6, np.where(phases >= 7 / 8, 12, 0))
-    choices = []
+    choices: list[tuple[float, int, NDArray[np.int64]]] = []
     for slots, penalty in ((_EIGHTHS, 0.0), (_SIXTEENTHS, 0.03), (_TRIPLETS, 0.04)):
         nearest = slots[np.abs(phases[:, None] * TICKS - slots[None, :]).argmin(axis=1)]
         error = float(np.abs(phases * TICKS - nearest).mean()) / TICKS

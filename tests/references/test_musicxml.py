@@ -1,0 +1,104 @@
+"""What we write as MusicXML, music21 reads back: same pitches, same places, full bars."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
+from contrafact.musicxml import write_leadsheet, write_score
+from contrafact.score import Note, Part, Score
+
+music21 = pytest.importorskip("music21")
+BEAT_S = 0.5
+
+
+def sheet(metre="4/4", bars=4, melody=(), chords=None, first_downbeat=0, key="F:maj"):
+    per_bar = {"4/4": 4, "3/4": 3, "6/8": 2}[metre]
+    beats = np.arange(first_downbeat + bars * per_bar) * BEAT_S
+    end = len(beats) * BEAT_S
+    return LeadSheet(
+        duration_s=end,
+        beats_s=beats,
+        downbeats_s=beats[first_downbeat::per_bar],
+        metre=metre,
+        key=key,
+        chords=tuple(chords or [Chord(0, end, "F:maj")]),
+        melody=tuple(melody),
+        sections=(Section(0, end / 2, "A"), Section(end / 2, end, "B")),
+    )
+
+
+def read(path: Path):
+    return music21.converter.parse(path, format="musicxml")
+
+
+def bars_are_full(score):
+    for part in score.parts:
+        for measure in part.getElementsByClass("Measure"):
+            assert measure.duration.quarterLength == measure.barDuration.quarterLength, measure
+
+
+@pytest.mark.parametrize(("metre", "quarters"), [("4/4", 1.0), ("3/4", 1.0), ("6/8", 1.5)])
+def test_straight_melody_comes_back_at_its_place(tmp_path, metre, quarters):
+    melody = [MelodyNote(i * BEAT_S, BEAT_S * 0.95, 60 + i) for i in range(6)]
+    write_leadsheet(sheet(metre, melody=melody), tmp_path / "x.musicxml", "Tune")
+    score = read(tmp_path / "x.musicxml")
+    heard = [n for n in score.recurse().notes if n.isNote and (n.tie is None or n.tie.type == "start")]
+    assert [n.pitch.midi for n in heard] == [60, 61, 62, 63, 64, 65]
+    assert [n.getOffsetInHierarchy(score) for n in heard] == [i * quarters for i in range(6)]
+    bars_are_full(score)
+
+
+def test_swung_offbeats_are_written_as_eighths_and_triplets_as_triplets(tmp_path):
+    swung = [Note((i // 2 + (0.64 if i % 2 else 0.01)) * BEAT_S, 0.15, 70, 80) for i in range(8)]
+    triplet = [Note((4 + i / 3) * BEAT_S, 0.1, 72, 80) for i in range(6)]
+    write_score(sheet(), Score((Part("melody", 0, (*swung, *triplet)),)), tmp_path / "x.musicxml", "Swing")
+    score = read(tmp_path / "x.musicxml")
+    offsets = [float(n.getOffsetInHierarchy(score)) for n in score.recurse().notes if n.isNote]
+    assert offsets[:8] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+    assert offsets[8:] == pytest.approx([4 + i / 3 for i in range(6)])
+    bars_are_full(score)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_performance_gives_full_bars_and_keeps_every_pitch(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    notes = [
+        Note(float(t), float(d), int(p), 80)
+        for t, d, p in zip(rng.uniform(0, 7.8, 60), rng.uniform(0.02, 1.5, 60), rng.integers(30, 90, 60), strict=True)
+    ]
+    parts = (
+        Part("piano", 0, tuple(notes)),
+        Part("drums", 32, tuple(Note(n.onset_s, 0.1, 36 + n.pitch % 16, 90) for n in notes), is_drums=True),
+    )
+    write_score(sheet(first_downbeat=seed % 3), Score(parts), tmp_path / "x.musicxml", "Any")
+    score = read(tmp_path / "x.musicxml")
+    written = [n for n in score.parts[0].recurse().notes if not isinstance(n, music21.harmony.ChordSymbol)]
+    pitches = {p.midi for n in written for p in n.pitches}
+    assert {n.pitch for n in notes} == pitches
+    for part in score.parts:
+        for measure in part.getElementsByClass("Measure"):
+            assert measure.duration.quarterLength == measure.barDuration.quarterLength
+
+
+def test_chord_symbols_sections_and_key_come_back(tmp_path):
+    symbols = ["F:maj7", "D:min7", "G:7(b9,b13)", "C:13", "A:hdim7", "B:dim7", "Bb:maj6(9)", "N"]
+    chords = [Chord(i, i + 1, s) for i, s in enumerate(symbols)]
+    write_leadsheet(sheet(chords=chords), tmp_path / "x.musicxml", "Chords & <signs>\x00")
+    score = read(tmp_path / "x.musicxml")
+    harmonies = list(score.recurse().getElementsByClass("ChordSymbol"))
+    kinds = [h.chordKind for h in harmonies]
+    assert kinds == [
+        "major-seventh",
+        "minor-seventh",
+        "dominant-seventh",
+        "dominant-13th",
+        "half-diminished-seventh",
+        "diminished-seventh",
+        "major-sixth",
+        "none",
+    ]
+    assert [h.root().name for h in harmonies[:7]] == ["F", "D", "G", "C", "A", "B", "B-"]
+    assert [m.content for m in score.recurse().getElementsByClass("RehearsalMark")] == ["A", "B"]
+    assert next(iter(score.recurse().getElementsByClass("KeySignature"))).sharps == -1
