@@ -1,0 +1,54 @@
+# Two commands do everything from a fresh machine: `make cover SONG=song.mp3` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+STYLE ?= jazz-trio
+PYTEST_ARGS ?= -n 2 --dist loadscope
+
+.PHONY: help setup cover test check format bench clean
+
+help:
+	@echo "make cover [SONG=file] [STYLE=jazz-trio]   cover a song (without SONG: an example that is made here)"
+	@echo "make test | check | bench | setup | clean"
+
+setup: .venv/.ready
+
+# The package as users have it: pinned packages, the transcription network, FluidSynth and a soundfont.
+.venv/.ready: pyproject.toml constraints.txt tools/system-packages.sh
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt basic-pitch
+	sh tools/system-packages.sh sound
+	@touch $@
+
+# What developers need on top: test tools and a browser for the report's tests.
+.venv/.dev: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	sh tools/system-packages.sh browser
+	@touch $@
+
+cover: .venv/.ready
+ifdef SONG
+	$(BIN)/contrafact cover "$(SONG)" --style $(STYLE)
+else
+	$(BIN)/python -m contrafact.data.example covers/example
+	$(BIN)/contrafact cover covers/example/*.flac --style $(STYLE)
+endif
+
+test: .venv/.dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/leadsheet.py
+	$(BIN)/python benchmarks/covers.py
+
+clean:
+	rm -rf .venv build dist
