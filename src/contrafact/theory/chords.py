@@ -1,0 +1,304 @@
+"""Chord symbols in Harte's syntax and the tones they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from contrafact.errors import SettingsError
+from contrafact.leadsheet import HARTE
+
+Family = Literal[
+    "major", "minor", "dominant", "half-diminished", "diminished", "augmented", "suspended", "power", "none"
+]
+
+LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 11, 8: 12, 9: 14, 10: 16, 11: 17, 12: 19, 13: 21}
+
+SHORTHANDS: dict[str, tuple[int, ...]] = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "aug": (0, 4, 8),
+    "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10),
+    "7": (0, 4, 7, 10),
+    "dim7": (0, 3, 6, 9),
+    "hdim7": (0, 3, 6, 10),
+    "minmaj7": (0, 3, 7, 11),
+    "maj6": (0, 4, 7, 9),
+    "min6": (0, 3, 7, 9),
+    "9": (0, 4, 7, 10, 14),
+    "maj9": (0, 4, 7, 11, 14),
+    "min9": (0, 3, 7, 10, 14),
+    "11": (0, 4, 7, 10, 14, 17),
+    "maj11": (0, 4, 7, 11, 14, 17),
+    "min11": (0, 3, 7, 10, 14, 17),
+    # The 11 of a thirteenth chord is left out unless it is written, as players do: it clashes with a major third.
+    "13": (0, 4, 7, 10, 14, 21),
+    "maj13": (0, 4, 7, 11, 14, 21),
+    "min13": (0, 3, 7, 10, 14, 17, 21),
+    "sus2": (0, 2, 7),
+    "sus4": (0, 5, 7),
+    "5": (0, 7),
+    "1": (0,),
+    "": (0,),
+}
+"""Harte's shorthands as semitones above the root, extensions above the octave."""
+
+TRIADS: dict[str, tuple[int, ...]] = {q: SHORTHANDS[q] for q in ("maj", "min", "dim", "aug", "sus4", "sus2")}
+
+_DISPLAY = {
+    "maj": "",
+    "min": "m",
+    "aug": "+",
+    "min7": "m7",
+    "hdim7": "m7♭5",
+    "minmaj7": "m(maj7)",
+    "maj6": "6",
+    "min6": "m6",
+    "min9": "m9",
+    "min11": "m11",
+    "min13": "m13",
+    "": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChordSpec:
+    """What a chord symbol says.
+
+    Attributes:
+        root: pitch class 0..11 of the root; -1 for "no chord".
+        shorthand: Harte's shorthand ("maj7", "13", ...), "" where only degrees are written.
+        degrees: added degrees as written, without omissions ("b9", "b13").
+        tones: semitones above the root, increasing, the root first; extensions are above 12.
+        bass: semitones of the bass note above the root, 0..11; 0 in root position.
+    """
+
+    root: int
+    shorthand: str
+    degrees: tuple[str, ...]
+    tones: tuple[int, ...]
+    bass: int = 0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is no chord."""
+        return self.root < 0
+
+    @property
+    def intervals(self) -> frozenset[int]:
+        """The tones folded into one octave above the root."""
+        return frozenset(t % 12 for t in self.tones)
+
+    @property
+    def pitch_classes(self) -> frozenset[int]:
+        """Sounding pitch classes, the bass note included."""
+        if self.is_none:
+            return frozenset()
+        return frozenset((self.root + t) % 12 for t in (*self.tones, self.bass))
+
+    @property
+    def bass_pitch_class(self) -> int:
+        """Pitch class of the lowest note; -1 without a chord."""
+        return -1 if self.is_none else (self.root + self.bass) % 12
+
+    @property
+    def third(self) -> int | None:
+        """3 or 4, else None."""
+        return next((t for t in self.tones if t in (3, 4)), None)
+
+    @property
+    def seventh(self) -> int | None:
+        """10 or 11, or 9 of a sixth or diminished seventh chord, else None."""
+        return next((t for t in (11, 10, 9) if t in self.tones), None)
+
+    @property
+    def fifth(self) -> int | None:
+        """7, or 6 or 8 where the fifth is altered, else None."""
+        return next((t for t in (7, 6, 8) if t in self.tones), None)
+
+    @property
+    def tensions(self) -> tuple[int, ...]:
+        """Ninths, elevenths and thirteenths, as semitones above the root (13 to 21)."""
+        return tuple(t for t in self.tones if t > 12)
+
+    @property
+    def family(self) -> Family:
+        """The function that the thirds and sevenths give."""
+        if self.is_none:
+            return "none"
+        tones = set(self.tones)
+        if 4 in tones:
+            return "dominant" if 10 in tones else "augmented" if 8 in tones and 7 not in tones else "major"
+        if 3 in tones:
+            if 7 in tones or 6 not in tones:
+                return "minor"
+            return "half-diminished" if 10 in tones else "diminished"
+        return "suspended" if tones & {2, 5} else "power"
+
+    @property
+    def is_dominant(self) -> bool:
+        """Whether it wants to fall a fifth: a major third, or a fourth in its place, under a minor seventh."""
+        return 10 in self.tones and (4 in self.tones or (5 in self.tones and 3 not in self.tones))
+
+    @property
+    def is_minor_seventh(self) -> bool:
+        """Whether it may be the ii of a ii-V: minor or half-diminished with a minor seventh."""
+        return 3 in self.tones and 10 in self.tones
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether it is more than a major, minor, augmented or suspended triad."""
+        return not self.is_none and tuple(self.tones) not in _PLAIN
+
+    @property
+    def triad(self) -> str:
+        """The shorthand of the plain triad underneath ("maj", "min", "dim", "aug", "sus4", "sus2"); "N" for none."""
+        if self.is_none:
+            return "N"
+        if self.third == 4:
+            return "aug" if self.fifth == 8 else "maj"
+        if self.third == 3:
+            return "dim" if self.fifth == 6 else "min"
+        return "sus4" if 5 in self.tones else "sus2" if 2 in self.tones else "maj"
+
+
+_PLAIN = {SHORTHANDS[q] for q in ("maj", "min", "aug", "sus4", "sus2", "5", "1")}
+NONE = ChordSpec(-1, "N", (), ())
+
+
+def degree_semitones(degree: str) -> int:
+    """Semitones above the root of a degree such as "b9" (13) or "#11" (18)."""
+    number = degree.lstrip("b#")
+    return DEGREES[int(number)] + degree.count("#") - degree.count("b")
+
+
+def pitch_class(name: str) -> int:
+    """Pitch class 0..11 of a note name such as "Bb"."""
+    return (LETTERS[name[0]] + name.count("#") - name[1:].count("b")) % 12
+
+
+@lru_cache(maxsize=4096)
+def parse(symbol: str) -> ChordSpec:
+    """The tones of a chord symbol in Harte's syntax.
+
+    Source: Harte et al., "Symbolic representation of musical chords", ISMIR 2005.
+
+    Raises:
+        SettingsError: the symbol is not in Harte's syntax.
+    """
+    if not HARTE.fullmatch(symbol):
+        raise SettingsError(
+            "CHORD_UNKNOWN", f"{symbol!r} is no chord in Harte's syntax.", "Write it like 'Bb:min7' or 'G:7(b9,b13)'."
+        )
+    if symbol in ("N", "X"):
+        return NONE
+    head, _, bass = symbol.partition("/")
+    name, _, quality = head.partition(":")
+    shorthand, _, inside = quality.partition("(")
+    written = [d for d in inside.rstrip(")").split(",") if d]
+    if not quality:
+        shorthand = "maj"
+    omitted = {degree_semitones(d[1:]) % 12 for d in written if d.startswith("*")}
+    added = tuple(d for d in written if not d.startswith("*"))
+    tones = {t for t in SHORTHANDS[shorthand] if t % 12 not in omitted} | {degree_semitones(d) for d in added}
+    below = degree_semitones(bass) % 12 if bass else 0
+    return ChordSpec(pitch_class(name), shorthand, added, tuple(sorted(tones | {0})), below)
+
+
+def spell(pc: int, key: str = "N") -> str:
+    """Note name of a pitch class as a lead sheet in ``key`` would write it, with one accidental at most.
+
+    Examples:
+        >>> spell(10, "F:maj"), spell(10, "B:min")
+        ('Bb', 'A#')
+    """
+    centre = fifths(key) + 1  # the seven notes of the key lie from one fifth below to five above its major tonic
+    place = min((f for f in range(-7, 11) if (7 * f) % 12 == pc % 12), key=lambda f: (abs(f - centre), f))
+    letter = "FCGDAEB"[(place + 1) % 7]
+    accidental = (place + 1) // 7
+    return letter + ("#" * accidental if accidental > 0 else "b" * -accidental)
+
+
+def fifths(key: str) -> int:
+    """Key signature: sharps (positive) or flats (negative) of "D:maj" (2) or "G:min" (-2); 0 for "N"."""
+    if key == "N":
+        return 0
+    name, _, mode = key.partition(":")
+    line = "FCGDAEB".index(name[0]) - 1 + 7 * (name.count("#") - name[1:].count("b"))
+    return line - 3 if mode == "min" else line
+
+
+def tonic(key: str) -> tuple[int, bool]:
+    """Pitch class of the tonic and whether the key is minor; C major where there is no key."""
+    if key == "N":
+        return 0, False
+    name, _, mode = key.partition(":")
+    return pitch_class(name), mode == "min"
+
+
+def build(root: int, quality: str, key: str = "N", bass: int = 0) -> str:
+    """The symbol of a quality such as "maj9" or "7(b9,b13)" on a pitch class, its root spelled for ``key``."""
+    below = f"/{_BASS_NAMES[bass % 12]}" if bass % 12 else ""
+    return f"{spell(root, key)}:{quality}{below}"
+
+
+_BASS_NAMES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
+
+
+def simplify(symbol: str) -> str:
+    """The plain triad under a symbol, without bass: "D:min9" becomes "D:min", "N" stays."""
+    spec = parse(symbol)
+    if spec.is_none:
+        return "N"
+    return f"{symbol.partition('/')[0].partition(':')[0]}:{spec.triad}"
+
+
+def display(symbol: str) -> str:
+    """The symbol as musicians write it: "Cmaj9", "G7(♭9♭13)", "Dm7/C", "N.C."."""
+    spec = parse(symbol)
+    if spec.is_none:
+        return "N.C."
+    root = _pretty(symbol.partition("/")[0].partition(":")[0])
+    quality, degrees = spec.shorthand, spec.degrees
+    text = _DISPLAY.get(quality, quality)
+    if quality == "sus4" and "b7" in degrees:
+        rest = [d for d in degrees if d != "b7"]
+        top = next((d for d in ("13", "9") if d in rest), "7")
+        text, degrees = f"{top}sus4", tuple(d for d in rest if d not in ("9", "13"))
+    elif quality in ("maj6", "min6") and degrees == ("9",):
+        text, degrees = f"{text}/9", ()
+    elif quality == "minmaj7" and degrees == ("9",):
+        text, degrees = "m(maj9)", ()
+    inside = "".join(_pretty(d) if d[0] in "b#" else f"add{d}" for d in degrees)
+    below = f"/{_pretty(spell(spec.bass_pitch_class))}" if spec.bass else ""
+    return root + text + (f"({inside})" if inside else "") + below
+
+
+def _pretty(name: str) -> str:
+    return name.replace("#", "♯").replace("b", "♭")
+
+
+_ROMAN = ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII", "VII")
+
+
+def degree(symbol: str, key: str) -> int:
+    """Semitones of the chord's root above the tonic; -1 without a chord."""
+    spec = parse(symbol)
+    return -1 if spec.is_none else (spec.root - tonic(key)[0]) % 12
+
+
+def roman(symbol: str, key: str) -> str:
+    """Degree and quality as in analysis: "ii7", "V7", "viiø7", "bVI"; "N" without a chord."""
+    spec = parse(symbol)
+    if spec.is_none:
+        return "N"
+    name = _ROMAN[degree(symbol, key)]
+    if spec.third == 3:
+        name = name.replace("V", "v").replace("I", "i")
+    mark = {"half-diminished": "ø", "diminished": "o", "augmented": "+"}.get(spec.family, "")
+    seventh = {10: "7", 11: "maj7", 9: "7" if spec.family == "diminished" else "6"}.get(spec.seventh or 0, "")
+    return name + mark + seventh
