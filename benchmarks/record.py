@@ -1,0 +1,47 @@
+"""Writes what a benchmark measured to ``results/<name>.json``, with command, commit, hardware and date."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def record(name: str, result: dict[str, Any]) -> Path:
+    """Write ``result`` (JSON values) under ``name`` and return the file's path."""
+    script = Path(sys.argv[0]).name
+    data = {
+        "command": " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "commit": commit(),
+        "hardware": f"{processor()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "date": date.today().isoformat(),
+        **result,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def commit() -> str:
+    """The checked-out commit, with "+changes" where the working tree differs in code."""
+    here = Path(__file__).parent
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout
+    diff = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "../src", "."], cwd=here, check=False)
+    return head.strip() + ("+changes" if diff.returncode else "")
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
