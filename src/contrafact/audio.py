@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contrafact.errors import OutputError
+from contrafact.files import PARTIAL_PREFIX, output_error
+
 Samples = NDArray[np.float32]
+Format = Literal["wav", "flac", "mp3", "ogg"]
 BLOCK_FRAMES = 1 << 18
+SILENCE = 10 ** (-70 / 20)  # what never rises above it is silent
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,19 @@ class Audio:
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
-        return self.samples.shape[1] / self.sample_rate
+        return float(self.samples.shape[1] / self.sample_rate)
+
+    def write(
+        self, path: Path, format: Format = "wav", tags: Mapping[str, str] | None = None, *, may_be_silent: bool = False
+    ) -> None:
+        """Write the whole sound by a `Writer`.
+
+        Raises:
+            OutputError: as `Writer`.
+        """
+        writer = Writer(path, self.sample_rate, len(self.samples), format, tags, may_be_silent=may_be_silent)
+        with writer:
+            writer.write(self.samples)
 
 
 @dataclass(frozen=True)
@@ -65,3 +87,228 @@ class Recording:
         """The whole sound in memory."""
         samples = np.fromfile(self.path, dtype="<f4").reshape(-1, self.channels).T
         return Audio(np.ascontiguousarray(samples), self.sample_rate)
+
+    def mono(self, sample_rate: int) -> Audio:
+        """The mean of the channels at another rate, streamed through soxr; exactly round(frames * rate ratio) long."""
+        length = round(self.frames * sample_rate / self.sample_rate)
+        samples, filled = np.zeros((1, length), dtype=np.float32), 0
+        for block in _resampled(self.blocks(), self.sample_rate, sample_rate):
+            taken = min(len(block), length - filled)
+            samples[0, filled : filled + taken] = block[:taken]
+            filled += taken
+        return Audio(samples, sample_rate)
+
+
+def _resampled(blocks: Iterator[Samples], source_rate: int, target_rate: int) -> Iterator[Samples]:
+    """Means of the channels of ``blocks`` at the target rate, as blocks of shape (time,)."""
+    import soxr
+
+    if source_rate == target_rate:
+        yield from (block.mean(axis=0) for block in blocks)
+        return
+    stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block.mean(axis=0))
+    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How libsndfile writes a format.
+
+    Attributes:
+        settings: container, coding and strength.
+        tolerance_frames: how much the length may differ after coding.
+        max_bytes: largest size of its data, taken before compression.
+    """
+
+    settings: dict[str, Any]
+    tolerance_frames: int = 0
+    max_bytes: int = 1 << 62
+
+
+ENCODINGS: dict[str, _Encoding] = {
+    "wav": _Encoding({"format": "WAV", "subtype": "PCM_24"}, max_bytes=(1 << 32) - (1 << 20)),  # its sizes have 32 bits
+    "flac": _Encoding({"format": "FLAC", "subtype": "PCM_24"}),
+    # compression_level runs from 0 (best) to 1: LAME V2, Vorbis quality 6, both about 190 kbit/s.
+    "mp3": _Encoding(
+        {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE", "compression_level": 0.2},
+        tolerance_frames=2 * 1152,
+    ),
+    "ogg": _Encoding({"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4}),
+}
+TAGS = ("title", "artist", "album", "date", "comment", "copyright", "software", "license", "tracknumber", "genre")
+_WRITE_FRAMES = 8192  # libsndfile's Vorbis encoder takes each write on the stack and crashes on long ones
+
+
+class Writer:
+    """Writes a sound file so that its name holds the whole, checked sound or nothing.
+
+    Used as a context manager: blocks go to ``.partial-*`` beside the target; a clean exit syncs, re-opens, reads and
+    checks the file and renames it, any exception removes it.
+
+    Args:
+        path: target; an older file of that name is replaced on success only.
+        sample_rate: Hz.
+        channels: of every block.
+        format: "wav" and "flac" (24 bit), "mp3" and "ogg" (about 190 kbit/s).
+        tags: title, artist, album, date, comment, genre, ... as far as the format has them.
+        may_be_silent: for stems in which an instrument may well have nothing to play.
+
+    Raises:
+        OutputError: OUTPUT_DISK_FULL, OUTPUT_UNWRITABLE, OUTPUT_NAME, OUTPUT_FORMAT, OUTPUT_NOT_FINITE,
+            OUTPUT_OVER_PEAK, OUTPUT_SILENT, OUTPUT_TOO_LONG, OUTPUT_ENCODER or OUTPUT_CHECK.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sample_rate: int,
+        channels: int,
+        format: Format = "wav",
+        tags: Mapping[str, str] | None = None,
+        *,
+        may_be_silent: bool = False,
+    ) -> None:
+        if format not in ENCODINGS:
+            raise OutputError(
+                "OUTPUT_FORMAT", f"Sound cannot be written as {format!r}.", f"Choose {', '.join(ENCODINGS)}."
+            )
+        self.path, self.sample_rate, self.channels = Path(path), sample_rate, channels
+        self.frames, self.peak = 0, 0.0
+        self._encoding, self._tags, self._may_be_silent = ENCODINGS[format], dict(tags or {}), may_be_silent
+        self._temporary = self.path.with_name(PARTIAL_PREFIX + secrets.token_hex(8))
+        self._sound: Any = None
+
+    def __enter__(self) -> Writer:
+        import soundfile
+
+        if self.path.is_dir():
+            raise OutputError("OUTPUT_UNWRITABLE", f"{self.path} is a folder.", "Choose another name with -o.")
+        try:
+            self._claim_name()
+            self._sound = soundfile.SoundFile(
+                self._temporary, "w", self.sample_rate, self.channels, **self._encoding.settings
+            )
+            self._write_tags()
+        except BaseException as cause:
+            self._discard()
+            self._explain(cause)
+            raise
+        return self
+
+    def _claim_name(self) -> None:
+        """Make the temporary file, and learn now whether the target's name is too long for the disk."""
+        try:
+            os.close(os.open(self._temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            with suppress(FileNotFoundError):
+                os.lstat(self.path)
+        except (OSError, ValueError) as cause:
+            raise output_error(self.path, cause if isinstance(cause, OSError) else OSError(22, str(cause))) from cause
+
+    def _write_tags(self) -> None:
+        for key, value in self._tags.items():
+            if key in TAGS and value:
+                setattr(self._sound, key, value.replace("\0", " ").encode("utf-8", "replace").decode())
+
+    def write(self, samples: Samples) -> None:
+        """Append a block of shape (channels, time).
+
+        Raises:
+            OutputError: a sample is not finite or beyond full scale, the file grows too large, or the disk is full.
+        """
+        if samples.ndim != 2 or len(samples) != self.channels:
+            raise ValueError(f"a block of shape ({self.channels}, time) was expected, not {samples.shape}")
+        self._check_block(samples)
+        try:
+            for start in range(0, samples.shape[1], _WRITE_FRAMES):
+                self._sound.write(np.ascontiguousarray(samples[:, start : start + _WRITE_FRAMES].T, dtype=np.float32))
+        except (RuntimeError, AssertionError, OSError) as cause:
+            self._explain(cause)
+            raise
+        self.frames += samples.shape[1]
+
+    def _check_block(self, samples: Samples) -> None:
+        peak = float(np.abs(samples).max(initial=0.0))
+        if not np.isfinite(peak):
+            raise OutputError(
+                "OUTPUT_NOT_FINITE", f"{self.path.name!r} would hold samples that are no numbers.", "Report this fault."
+            )
+        if peak > 1:
+            raise OutputError(
+                "OUTPUT_OVER_PEAK", f"{self.path.name!r} would exceed full scale ({peak:.3f}).", "Report this fault."
+            )
+        self.peak = max(self.peak, peak)
+        if (self.frames + samples.shape[1]) * self.channels * 3 > self._encoding.max_bytes:
+            raise OutputError("OUTPUT_TOO_LONG", f"{self.path.name!r} would exceed 4 GB.", "Choose --format flac.")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except BaseException as cause:
+            self._explain(cause)
+            raise
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
+        """Close, sync, check by reading, rename."""
+        if not self.frames or (self.peak < SILENCE and not self._may_be_silent):
+            raise OutputError("OUTPUT_SILENT", f"{self.path.name!r} would be silent.", "Report this fault.")
+        self._sound.close()
+        with self._temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        self._read_back()
+        os.replace(self._temporary, self.path)
+
+    def _read_back(self) -> None:
+        """Decode the finished file and compare it with what was written."""
+        import soundfile
+
+        frames, peak = 0, 0.0
+        with soundfile.SoundFile(self._temporary) as sound:
+            same = (sound.samplerate, sound.channels) == (self.sample_rate, self.channels)
+            for block in sound.blocks(1 << 16, dtype="float32"):
+                frames += len(block)
+                peak = max(peak, float(np.abs(block).max(initial=0.0)))
+        complete = abs(frames - self.frames) <= self._encoding.tolerance_frames
+        audible = peak >= SILENCE / 2 or self.peak < SILENCE
+        if not (same and complete and audible and np.isfinite(peak)):
+            raise OutputError(
+                "OUTPUT_CHECK",
+                f"{self.path.name!r} read back differs from what was written ({frames} of {self.frames} frames).",
+                "Check the disk, then repeat.",
+            )
+
+    def _explain(self, cause: BaseException) -> None:
+        """Raise the typed error behind an encoder's failure; return where it is not the disk's or the encoder's."""
+        import soundfile
+
+        if isinstance(cause, OSError):
+            raise output_error(self.path, cause) from cause
+        if isinstance(cause, AssertionError | soundfile.SoundFileError):
+            self._probe_disk()
+            raise OutputError(
+                "OUTPUT_ENCODER", f"{self.path.name!r} cannot be encoded: {cause}.", "Choose another --format."
+            ) from cause
+
+    def _probe_disk(self) -> None:
+        """The encoder hides the system's error number; a write of our own brings it out."""
+        try:
+            with open(self._temporary, "ab") as file:
+                file.write(bytes(1 << 16))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as cause:
+            raise output_error(self.path, cause) from cause
+
+    def _discard(self) -> None:
+        """Close and remove the temporary file, if it is still there."""
+        if self._sound is not None:
+            with suppress(Exception):  # the disk may be full: closing writes headers
+                self._sound.close()
+        with suppress(OSError):
+            self._temporary.unlink()
