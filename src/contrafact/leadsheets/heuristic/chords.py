@@ -1,0 +1,177 @@
+"""Chords beat by beat: templates over chroma with a bass cue, decoded by Viterbi with bar-aware changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.leadsheet import Chord
+from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, spell
+from contrafact.leadsheets.heuristic.beatwise import Chromas
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A kind of chord: Harte shorthand, tones above the root with weights, and a handicap for rarity."""
+
+    shorthand: str
+    tones: dict[int, float]
+    handicap: float
+
+
+# Sevenths are handicapped: a passing melody note must not turn every triad into one.
+QUALITIES = (
+    Quality("maj", {0: 1.0, 4: 1.0, 7: 1.0}, 0.0),
+    Quality("min", {0: 1.0, 3: 1.0, 7: 1.0}, 0.0),
+    Quality("7", {0: 1.0, 4: 1.0, 7: 0.8, 10: 0.8}, 0.06),
+    Quality("maj7", {0: 1.0, 4: 1.0, 7: 0.8, 11: 0.8}, 0.06),
+    Quality("min7", {0: 1.0, 3: 1.0, 7: 0.8, 10: 0.8}, 0.06),
+    Quality("dim", {0: 1.0, 3: 1.0, 6: 1.0}, 0.10),
+    Quality("hdim7", {0: 1.0, 3: 1.0, 6: 1.0, 10: 0.8}, 0.10),
+    Quality("sus4", {0: 1.0, 5: 1.0, 7: 1.0}, 0.08),
+)
+STATES = 12 * len(QUALITIES) + 1  # the last is "N"
+SHARPNESS = 14.0  # how strongly a beat's chroma speaks against the cost of a change
+BASS_SHARE = 0.35
+CHANGE_COST = {"bar": 1.2, "half": 2.2, "beat": 4.0}
+KEY_BONUS = 0.6  # for chords within the key's scale, in units of the cost of a change
+INVERSION_SHARE = 2.0  # a bass note other than the root must be this much stronger than the root
+
+
+def templates() -> Floats:
+    """Unit rows of chord tones, (STATES - 1, 12), quality-major: row = 12 * quality + root."""
+    rows = np.zeros((STATES - 1, 12))
+    for q, quality in enumerate(QUALITIES):
+        for root in range(12):
+            for tone, weight in quality.tones.items():
+                rows[12 * q + root, (root + tone) % 12] = weight
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def evidence(chord: Floats, bass: Floats) -> Floats:
+    """How well each state explains each beat: (beats, STATES), about 0..1."""
+    flat = np.sqrt(np.maximum(chord, 0))
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    fit = (flat / np.maximum(norm, 1e-3)) @ templates().T
+    low = bass / np.maximum(bass.max(axis=1, keepdims=True), 1e-2)
+    tones = np.stack([_bass_fit(low, q) for q in QUALITIES], axis=1).reshape(len(low), -1)
+    handicap = np.repeat([q.handicap for q in QUALITIES], 12)
+    score = fit + BASS_SHARE * tones - handicap
+    silence = np.where(chord.sum(axis=1) < 0.12, 2.0, 0.55)
+    return np.concatenate([score, silence[:, None]], axis=1)
+
+
+def _bass_fit(low: Floats, quality: Quality) -> Floats:
+    """(beats, 12 roots): the root in the bass counts whole, another chord tone in part."""
+    fit = low.copy()
+    for tone in quality.tones:
+        if tone:
+            fit = np.maximum(fit, 0.45 * np.roll(low, -tone, axis=1))
+    return fit
+
+
+def decode(score: Floats, positions: NDArray[np.int64], beats_per_bar: int, key: str) -> NDArray[np.int64]:
+    """The best chord state of each beat, by Viterbi."""
+    emission = SHARPNESS * score + KEY_BONUS * key_bonus(key)
+    beats = len(score)
+    back = np.empty((beats, STATES), np.int64)
+    best = emission[0].copy()
+    stay = np.arange(STATES)
+    for k in range(1, beats):
+        source = int(best.argmax())
+        changed = best[source] - _change_cost(int(positions[k]), beats_per_bar)
+        change = changed > best
+        back[k] = np.where(change, source, stay)
+        best = np.where(change, changed, best) + emission[k]
+    path = np.empty(beats, np.int64)
+    path[-1] = int(best.argmax())
+    for k in range(beats - 1, 0, -1):
+        path[k - 1] = back[k, path[k]]
+    return path
+
+
+def _change_cost(position: int, beats_per_bar: int) -> float:
+    if position == 0:
+        return CHANGE_COST["bar"]
+    return CHANGE_COST["half" if 2 * position == beats_per_bar else "beat"]
+
+
+def key_bonus(key: str) -> Floats:
+    """Share of each state's tones that lie in the key's scale, (STATES,)."""
+    bonus = np.zeros(STATES)
+    if key == "N":
+        return bonus
+    tonic, _, mode = key.partition(":")
+    scale = (0, 2, 3, 5, 7, 8, 10, 11) if mode == "min" else (0, 2, 4, 5, 7, 9, 11)
+    inside = np.zeros(12)
+    inside[[(PITCH_CLASS[tonic] + s) % 12 for s in scale]] = 1
+    member = templates() > 0
+    bonus[:-1] = (member * inside).sum(axis=1) / member.sum(axis=1)
+    return bonus
+
+
+def find_chords(
+    sums: Chromas, beats_s: Floats, positions: NDArray[np.int64], beats_per_bar: int, key: str, duration_s: float
+) -> tuple[Chord, ...]:
+    """Chords over the song, gapless from 0 to ``duration_s``.
+
+    Args:
+        sums: running chroma sums of the song.
+        beats_s: beat grid.
+        positions: position of each beat in its bar, 0 = first.
+        beats_per_bar: bar length.
+        key: for spelling and as a prior.
+        duration_s: length of the song.
+    """
+    inner = beats_s[(beats_s > 0.05) & (beats_s < duration_s - 0.05)]
+    edges = np.concatenate([[0.0], inner, [duration_s]])
+    first = int(np.searchsorted(beats_s, 0.05, side="right"))
+    place = np.concatenate(
+        [[(positions[first] - 1) % beats_per_bar if len(inner) else 0], positions[first : first + len(inner)]]
+    )
+    chord, bass = sums.mean("chord", edges), sums.mean("bass", edges)
+    score = evidence(chord, bass)
+    path = decode(score, place, beats_per_bar, key)
+    certainty = _certainty(score, path)
+    cuts = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
+    return tuple(
+        Chord(
+            float(edges[a]),
+            float(edges[b]),
+            symbol(int(path[a]), bass[a:b].mean(axis=0), key),
+            round(float(certainty[a:b].mean()), 3),
+        )
+        for a, b in pairwise(cuts)
+    )
+
+
+def _certainty(score: Floats, path: NDArray[np.int64]) -> Floats:
+    """Margin of the chosen state over the best state of another root, squashed to 0..1."""
+    rows = np.arange(len(path))
+    others = score.copy()
+    root = np.where(path < STATES - 1, path % 12, 12)
+    same = np.concatenate([np.tile(np.arange(12), len(QUALITIES)), [12]])[None, :] == root[:, None]
+    others[same] = -np.inf
+    return np.asarray(np.clip(0.5 + 2.0 * (score[rows, path] - others.max(axis=1)), 0, 1))
+
+
+def symbol(state: int, bass: Floats, key: str) -> str:
+    """Harte symbol of a state, with the bass note where it is clearly another chord tone than the root."""
+    if state == STATES - 1:
+        return "N"
+    quality, root = QUALITIES[state // 12], state % 12
+    tonic, _, mode = key.partition(":")
+    name = f"{spell(root, key != 'N' and flats(PITCH_CLASS[tonic], mode == 'min'))}:{quality.shorthand}"
+    lowest = int(bass.argmax())
+    tone = (lowest - root) % 12
+    if tone in quality.tones and tone and bass[lowest] > INVERSION_SHARE * bass[root] + 1e-3:
+        return f"{name}/{_DEGREE[tone]}"
+    return name
+
+
+_DEGREE = {3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 10: "b7", 11: "7"}

@@ -1,0 +1,92 @@
+"""The key, from how long each pitch class sounds and from the chords."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.leadsheet import Chord
+
+Floats = NDArray[np.float64]
+
+# Shares of scale degrees in pop and folk melodies and accompaniments, own rounding of common observations:
+# tonic and fifth lead, then third; leading notes and sixths less; chromatic notes least.
+MAJOR = np.array([5.0, 0.6, 3.2, 0.6, 4.0, 3.0, 0.7, 4.6, 0.6, 3.0, 0.7, 2.4])
+MINOR = np.array([5.0, 0.6, 3.0, 4.2, 0.6, 3.2, 0.5, 4.6, 2.4, 0.8, 2.8, 1.0])
+_SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+_FLAT_MAJORS = frozenset({5, 10, 3, 8, 1, 6})  # F, Bb, Eb, Ab, Db, Gb
+PITCH_CLASS = {name: i for names in (_SHARP_NAMES, _FLAT_NAMES) for i, name in enumerate(names)}
+PITCH_CLASS |= {"Cb": 11, "Fb": 4, "E#": 5, "B#": 0}
+# Triads on scale degrees: how well a chord on a degree (semitones above the tonic, is minor) fits a key of each mode.
+_FIT_MAJOR = {(0, False): 1.0, (5, False): 0.8, (7, False): 0.8, (9, True): 0.6, (2, True): 0.6, (4, True): 0.5}
+_FIT_MINOR = {
+    (0, True): 1.0,
+    (5, True): 0.7,
+    (7, True): 0.5,
+    (7, False): 0.7,
+    (8, False): 0.6,
+    (3, False): 0.6,
+    (10, False): 0.6,
+}
+
+
+def flats(tonic: int, minor: bool) -> bool:
+    """Whether the key signature of a key has flats."""
+    return (tonic + 3) % 12 in _FLAT_MAJORS if minor else tonic in _FLAT_MAJORS
+
+
+def spell(pitch_class: int, use_flats: bool) -> str:
+    """Name of a pitch class."""
+    return (_FLAT_NAMES if use_flats else _SHARP_NAMES)[pitch_class % 12]
+
+
+def key_name(tonic: int, minor: bool) -> str:
+    """Such as "Bb:maj" or "C#:min", spelled by the key's own signature."""
+    return f"{spell(tonic, flats(tonic, minor))}:{'min' if minor else 'maj'}"
+
+
+def profile_scores(chroma: Floats) -> Floats:
+    """Correlation of a chroma (12,) with all 24 keys: row 0 major, row 1 minor, column = tonic."""
+    scores = np.zeros((2, 12))
+    if chroma.std() < 1e-9:
+        return scores
+    for mode, profile in enumerate((MAJOR, MINOR)):
+        for tonic in range(12):
+            scores[mode, tonic] = np.corrcoef(np.roll(profile, tonic), chroma)[0, 1]
+    return scores
+
+
+def chord_scores(chords: Sequence[Chord]) -> Floats:
+    """How well the chords fit each of 24 keys, weighted by time; first and last chord speak for the tonic."""
+    scores = np.zeros((2, 12))
+    heard = [(c, *_triad(c.symbol)) for c in chords if c.symbol not in ("N", "X")]
+    total = sum(c.end_s - c.start_s for c, _, _ in heard)
+    if total <= 0:
+        return scores
+    for i, (chord, root, minor) in enumerate(heard):
+        weight = (chord.end_s - chord.start_s) / total + (0.05 if i in (0, len(heard) - 1) else 0.0)
+        for mode, table in enumerate((_FIT_MAJOR, _FIT_MINOR)):
+            for (degree, is_minor), fit in table.items():
+                if is_minor == minor:
+                    scores[mode, (root - degree) % 12] += weight * fit
+    return scores
+
+
+def _triad(symbol: str) -> tuple[int, bool]:
+    root, _, rest = symbol.partition(":")
+    return PITCH_CLASS[root.partition("/")[0]], rest.startswith(("min", "dim", "hdim"))
+
+
+def find_key(chroma: Floats, chords: Sequence[Chord] = ()) -> tuple[str, float]:
+    """The key and a confidence 0..1; "N" for silence."""
+    scores = profile_scores(chroma) + chord_scores(chords)
+    if not scores.any():
+        return "N", 0.0
+    mode, tonic = np.unravel_index(int(scores.argmax()), scores.shape)
+    rest = scores.copy()
+    rest[mode, tonic] = -np.inf
+    margin = float(scores.max() - rest.max())
+    return key_name(int(tonic), bool(mode)), float(np.clip(1 - np.exp(-8 * margin), 0, 1))
