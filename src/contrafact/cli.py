@@ -1,0 +1,324 @@
+"""The command line: verbs that parse, call one public function, and print."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contrafact.errors import ContrafactError, SettingsError
+
+if TYPE_CHECKING:
+    from contrafact.cover import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn a recording of a song into the same song in another style.",
+    epilog="Example: contrafact cover song.mp3 --style jazz-trio",
+)
+
+
+class SoundFormat(str, Enum):
+    """Audio formats of results."""
+
+    wav = "wav"
+    flac = "flac"
+    mp3 = "mp3"
+    ogg = "ogg"
+
+
+Song = Annotated[Path, typer.Argument(help="Audio (WAV, FLAC, Ogg, Opus, MP3, AIFF; others with ffmpeg) or MIDI file.")]
+Style = Annotated[str, typer.Option(help="Style, see `contrafact styles`.")]
+Seed = Annotated[int, typer.Option(help="All random choices follow from it.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Knob: harmony, swing, density, melody_instrument or feel."),
+]
+Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
+Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
+
+
+@app.command()
+def cover(
+    songs: Annotated[list[Path], typer.Argument(help="Songs: audio or MIDI files.")],
+    style: Style = "jazz-trio",
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
+    leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,
+    preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = 0.0,
+    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = 0,
+    soundfont: Soundfont = "",
+    seed: Seed = 0,
+    assignments: Assignments = None,
+    format: Annotated[SoundFormat, typer.Option(help="Audio format of the results.")] = SoundFormat.wav,
+    force: Annotated[bool, typer.Option(help="Do it again though it is done.")] = False,
+    json_lines: Lines = False,
+) -> None:
+    """Cover songs in a style: mix, stems, MIDI, scores and a report for each."""
+    from contrafact.cover import Settings
+
+    settings = Settings(
+        style=style,
+        seed=seed,
+        knobs=_knobs(assignments),
+        transpose=transpose,
+        preview_s=preview,
+        soundfont=soundfont,
+        format=format.value,
+    )
+    if leadsheet is not None and len(songs) > 1:
+        raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
+    shown = _Shown(json_lines)
+    failed = [song for song in songs if not _cover_one(song, out, settings, leadsheet, force, shown)]
+    shown.summary(len(songs), len(failed))
+    raise typer.Exit(1 if failed else 0)
+
+
+def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None, force: bool, shown: _Shown) -> bool:
+    from contrafact.cover import cover as make
+
+    try:
+        with shown.job(song) as progress:
+            made = make(song, out, settings, edited=leadsheet, force=force, progress=progress)
+    except ContrafactError as error:
+        shown.failure(song, error)
+        return False
+    shown.success(song, made.folder, made.report, made.skipped)
+    return True
+
+
+@app.command()
+def styles(json_lines: Lines = False) -> None:
+    """List the styles."""
+    from contrafact import style
+
+    for name in style.names():
+        summary = style.load(name).summary
+        print(json.dumps({"style": name, "summary": summary}) if json_lines else f"{name:12} {summary}")
+
+
+@app.command()
+def models(json_lines: Lines = False) -> None:
+    """List every method of every family with its source, needs, licence and known failures."""
+    from dataclasses import asdict
+
+    from contrafact.registry import FAMILIES
+
+    for family, registry in FAMILIES.items():
+        for name in registry.names():
+            card = registry.card(name)
+            if json_lines:
+                print(json.dumps({"family": family, "name": name, **asdict(card)}))
+            else:
+                print(f"{family}/{name}\n  {card.summary}\n  source: {card.source}\n  licence: {card.license}")
+                print(f"  needs: {card.needs}\n  known failures: {card.known_failures}")
+
+
+@app.command()
+def doctor(json_lines: Lines = False) -> None:
+    """Tell whether everything that a cover needs is here: versions, soundfont, programs, cache, free disk."""
+    from contrafact.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        if json_lines:
+            print(
+                json.dumps({"name": finding.name, "ok": finding.ok, "found": finding.found, "advice": finding.advice})
+            )
+        else:
+            print(f"{'ok     ' if finding.ok else 'MISSING'} {finding.name:22} {finding.found}")
+            if not finding.ok:
+                print(f"        {finding.advice}")
+    raise typer.Exit(0 if all(f.ok or f.optional for f in findings) else 1)
+
+
+@app.command()
+def transcribe(song: Song, out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")]) -> None:
+    """Write down all notes of a song as MIDI."""
+    from contrafact.cover import heard
+    from contrafact.cover import transcribe as hear_notes
+    from contrafact.midi import write_midi
+
+    _suffix(out, ".mid")
+    with heard(song) as sound:
+        write_midi(hear_notes(sound).score, out)
+    print(out)
+
+
+@app.command()
+def leadsheet(
+    song: Song, out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")]
+) -> None:
+    """Write a song's lead sheet: beats, key, chords, melody, form."""
+    from contrafact.cover import heard
+    from contrafact.cover import leadsheet as read_sheet
+    from contrafact.cover import transcribe as hear_notes
+    from contrafact.files import write_text
+    from contrafact.leadsheet import to_json
+    from contrafact.musicxml import write_leadsheet
+
+    _suffix(out, ".json", ".musicxml")
+    with heard(song) as sound:
+        sheet = read_sheet(sound, hear_notes(sound))
+    if out.suffix.lower() == ".json":
+        write_text(out, to_json(sheet))
+    else:
+        write_leadsheet(sheet, out, song.stem)
+    print(out)
+
+
+@app.command()
+def arrange(
+    sheet: Annotated[Path, typer.Argument(help="Lead sheet (JSON).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
+    style: Style = "jazz-trio",
+    seed: Seed = 0,
+    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = 0,
+    assignments: Assignments = None,
+) -> None:
+    """Arrange a lead sheet in a style, as MIDI."""
+    from contrafact.cover import Settings, read_leadsheet
+    from contrafact.cover import arrange as make
+    from contrafact.midi import write_midi
+    from contrafact.score import Score
+
+    _suffix(out, ".mid")
+    settings = Settings(style=style, seed=seed, knobs=_knobs(assignments), transpose=transpose)
+    write_midi(make(read_leadsheet(sheet), Score(()), settings).score, out)
+    print(out)
+
+
+@app.command()
+def render(
+    midi: Annotated[Path, typer.Argument(help="MIDI file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="WAV, FLAC, MP3 or Ogg file to write.")],
+    soundfont: Soundfont = "",
+) -> None:
+    """Play a MIDI file with sampled instruments into a sound file."""
+    from contrafact.cover import render as play
+    from contrafact.midi import read_midi
+
+    _suffix(out, *(f".{f.value}" for f in SoundFormat))
+    play(read_midi(midi), out, soundfont)
+    print(out)
+
+
+def _suffix(path: Path, *known: str) -> None:
+    if path.suffix.lower() not in known:
+        raise SettingsError("SETTING_VALUE", f"{path.name!r} has no known ending.", f"Use {' or '.join(known)}.")
+
+
+def _knobs(assignments: list[str] | None) -> Any:
+    """``key=value`` words as `Knobs`; values are TOML, plain words are text."""
+    from contrafact.config import from_mapping
+    from contrafact.style import Knobs
+
+    values: dict[str, Any] = {}
+    for assignment in assignments or []:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise SettingsError("SETTING_VALUE", f"--set {assignment!r} has no value.", "Write --set key=value.")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text.strip()
+    return from_mapping(Knobs, values)
+
+
+class _Shown:
+    """What the cover command shows: a bar and sentences for people, or JSON lines for programs."""
+
+    def __init__(self, json_lines: bool) -> None:
+        self._json = json_lines
+
+    @contextmanager
+    def job(self, song: Path) -> Iterator[Callable[[str, float], None]]:
+        if self._json:
+            yield lambda stage, share: self._line(event="stage", song=str(song), stage=stage, done=round(share, 3))
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.text import Text
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+            name = Text(song.name[:40]).plain.replace("[", "(")
+            task = bars.add_task(name, total=1.0)
+            yield lambda stage, share: bars.update(task, completed=share, description=f"{name}: {stage}")
+
+    def success(self, song: Path, folder: Path, report: dict[str, Any], skipped: bool) -> None:
+        if self._json:
+            self._line(
+                event="skipped" if skipped else "done", song=str(song), folder=str(folder), figures=report["figures"]
+            )
+            return
+        print(f"{song.name}: {'already done' if skipped else 'done'}, {folder}")
+        for row in report["figures"]["summary"]:
+            print(
+                f"  {row['label']:34} {row['value']:>12}   copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
+            )
+        for warning in report["warnings"]:
+            print(f"  note: {warning['message']}")
+
+    def failure(self, song: Path, error: ContrafactError) -> None:
+        if self._json:
+            self._line(
+                event="failed", song=str(song), code=error.code, sentence=error.sentence, next_step=error.next_step
+            )
+        else:
+            print(f"{song.name}: {error}", file=sys.stderr)
+
+    def summary(self, songs: int, failed: int) -> None:
+        if songs > 1 and not self._json:
+            print(f"{songs - failed} of {songs} songs covered")
+
+    @staticmethod
+    def _line(**values: Any) -> None:
+        print(json.dumps(values), flush=True)
+
+
+def main() -> None:
+    """Entry point; exit status 0 all done, 1 some failed, 2 bad usage, 130 interrupted."""
+    try:
+        app()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except ContrafactError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was left half-written.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception:
+        print(_crash_note(), file=sys.stderr)
+        sys.exit(1)
+
+
+def _crash_note() -> str:
+    """Keep the traceback of a fault of ours in the cache, and say where."""
+    from contrafact import cache
+
+    try:
+        cache.folder().mkdir(parents=True, exist_ok=True)
+        log = cache.folder() / "crash.log"
+        log.write_text(traceback.format_exc(), "utf-8")
+        place = f"Please report it with {log}."
+    except OSError:
+        place = traceback.format_exc()
+    return f"Contrafact itself failed. {place} [INTERNAL]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a cover needs, and whether it is here."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import contrafact
+from contrafact import cache
+from contrafact.errors import ContrafactError
+
+PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth", "basic-pitch")
+ENOUGH_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: its name, whether it is there, what was found, and what to do if it is not."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+    optional: bool = False
+
+
+def examine() -> list[Finding]:
+    """Look at versions, network, FluidSynth, soundfont, ffmpeg, cache and free disk."""
+    findings = [Finding("contrafact", True, f"{contrafact.__version__} on Python {platform.python_version()}")]
+    findings += [_package(name) for name in PACKAGES]
+    findings += [_network(), _soundfont(), _ffmpeg(), _cache(), _disk()]
+    return findings
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        extra = "--no-deps " if name == "basic-pitch" else ""
+        return Finding(name, False, "not installed", f"Run: pip install {extra}{name}")
+
+
+def _network() -> Finding:
+    from contrafact.transcribers.basic_pitch import model_path
+
+    try:
+        return Finding("transcription network", True, str(model_path()))
+    except ContrafactError as error:
+        return Finding("transcription network", False, error.sentence, error.next_step)
+
+
+def _soundfont() -> Finding:
+    from contrafact.renderers.soundfont import find_soundfont, load_library
+
+    try:
+        load_library()
+        return Finding("FluidSynth, soundfont", True, str(find_soundfont("")))
+    except ContrafactError as error:
+        return Finding("FluidSynth, soundfont", False, error.sentence, error.next_step)
+
+
+def _ffmpeg() -> Finding:
+    found = shutil.which("ffmpeg")
+    advice = "Install ffmpeg to read M4A, WMA and video; all other formats work without it."
+    return Finding("ffmpeg", found is not None, found or "not installed", advice, optional=True)
+
+
+def _cache() -> Finding:
+    folder = cache.folder()
+    size = sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) if folder.is_dir() else 0
+    return Finding("cache", True, f"{folder} ({size / 1e6:.0f} MB)")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    advice = "A cover of a 4-minute song needs about 0.5 GB while it is made."
+    return Finding("free disk", free > ENOUGH_BYTES, f"{free / 1e9:.0f} GB here", advice)

@@ -1,0 +1,167 @@
+"""report.html: one file that plays original and cover from the same position at the same loudness."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files as resource_files
+from pathlib import Path
+from typing import Any
+
+from contrafact.audio import Audio, Recording, Samples, Writer, blocks_of
+from contrafact.files import write_text
+from contrafact.leadsheet import Chord, LeadSheet
+from contrafact.report.pictures import peaks, salience, spectrogram
+from contrafact.score import Score, Transcription
+
+EMBED_LIMIT_S = 15 * 60.0
+MIX_RATE, STEM_RATE = 32_000, 24_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that the page shows.
+
+    Attributes:
+        title, subtitle: plain text.
+        source: the original, decoded.
+        source_link: what the page links to for the original when the song is too long to embed.
+        analysis, cover_analysis: both recordings in mono, for the pictures.
+        cover, stems: finished audio files inside the cover's folder.
+        transcription, original, arranged, score: what was heard, and what was made of it.
+        lufs: integrated loudness of "original" and "cover"; the page turns the louder one down.
+        figures, style_rows: rows for the tables, ready to print.
+        report: the report itself, for its warnings, settings and versions.
+    """
+
+    title: str
+    subtitle: str
+    source: Recording
+    source_link: str
+    analysis: Audio
+    cover_analysis: Audio
+    cover: Path
+    stems: dict[str, Path]
+    transcription: Transcription
+    original: LeadSheet
+    arranged: LeadSheet
+    score: Score
+    lufs: dict[str, float]
+    figures: Sequence[dict[str, Any]]
+    style_rows: Sequence[dict[str, Any]]
+    report: dict[str, Any]
+
+
+def write_page(path: Path, scene: Scene, scratch: Path) -> None:
+    """Write the page; compressed audio travels inside up to 15 minutes, and is linked above.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    data = {
+        "title": scene.title,
+        "subtitle": scene.subtitle,
+        "duration_s": scene.source.duration_s,
+        "stem_rate": STEM_RATE,
+        "audio": _audio(path, scene, scratch),
+        "gains": _gains(scene.lufs),
+        "beats_s": [round(float(b), 3) for b in scene.original.beats_s],
+        "downbeats_s": [round(float(b), 3) for b in scene.original.downbeats_s],
+        "sections": [{"start_s": s.start_s, "end_s": s.end_s, "label": s.label} for s in scene.original.sections],
+        "chords": {"original": _chords(scene.original.chords), "cover": _chords(scene.arranged.chords)},
+        "melodies": {"original": _melody(scene.original), "cover": _played(scene.score)},
+        "waveforms": {"original": peaks(scene.analysis), "cover": peaks(scene.cover_analysis)},
+        "spectrograms": {"original": spectrogram(scene.analysis), "cover": spectrogram(scene.cover_analysis)},
+        "salience": salience(scene.transcription),
+        "figures": list(scene.figures),
+        "style_rows": list(scene.style_rows),
+        "warnings": [w["message"] for w in scene.report["warnings"]],
+        "files": sorted(scene.report["files"]),
+        "made": {k: scene.report[k] for k in ("settings", "versions", "source", "models", "timings_s")},
+    }
+    folder = resource_files("contrafact.report")
+    page = (folder / "page.html").read_text("utf-8")
+    # a "</script>" inside a title must not end the script
+    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    for mark, part in (("/*CSS*/", (folder / "page.css").read_text("utf-8")), ("/*DATA*/", text)):
+        page = page.replace(mark, part)
+    head, _, tail = page.rpartition("/*JS*/")
+    write_text(path, head + (folder / "page.js").read_text("utf-8") + tail)
+
+
+def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
+    if scene.source.duration_s > EMBED_LIMIT_S:
+        return {"original": scene.source_link, "cover": scene.cover.relative_to(path.parent).as_posix(), "stems": {}}
+    jobs: dict[str, tuple[Iterable[Samples], int, int]] = {
+        "original": (scene.source.blocks(), scene.source.sample_rate, MIX_RATE),
+    }
+    rate = _rate(scene.cover)
+    jobs["cover"] = (blocks_of(scene.cover), rate, MIX_RATE)
+    for name, stem in scene.stems.items():
+        jobs[f"stem {name}"] = (blocks_of(stem), rate, STEM_RATE)
+    with ThreadPoolExecutor(2) as pool:  # libsndfile and soxr work outside Python's lock
+        pending = {
+            name: pool.submit(_vorbis, scratch / f"page-{i}.ogg", *job) for i, (name, job) in enumerate(jobs.items())
+        }
+        done = {name: future.result() for name, future in pending.items()}
+    return {
+        "original": done["original"],
+        "cover": done["cover"],
+        "stems": {name: done[f"stem {name}"] for name in scene.stems},
+    }
+
+
+def _rate(path: Path) -> int:
+    import soundfile
+
+    return int(soundfile.info(str(path)).samplerate)
+
+
+def _vorbis(path: Path, blocks: Iterable[Samples], rate: int, to_rate: int) -> str:
+    """Compressed audio as a data URI; stems in mono, which is enough to tell them apart."""
+    import numpy as np
+    import soxr
+
+    mono = to_rate == STEM_RATE
+    stream = None
+    with Writer(path, to_rate, 1 if mono else 2, "ogg", may_be_silent=True) as writer:
+        for samples, last in _with_last(blocks):
+            frames = samples.mean(axis=0, keepdims=True) if mono else np.broadcast_to(samples, (2, samples.shape[1]))
+            stream = stream or soxr.ResampleStream(rate, to_rate, len(frames), dtype="float32", quality="MQ")
+            out = stream.resample_chunk(np.ascontiguousarray(frames.T), last=last)
+            writer.write(np.clip(out.T.reshape(len(frames), -1), -1, 1))
+    data = path.read_bytes()
+    path.unlink()
+    return "data:audio/ogg;base64," + base64.b64encode(data).decode("ascii")
+
+
+def _with_last(blocks: Iterable[Samples]) -> Iterable[tuple[Samples, bool]]:
+    held: Samples | None = None
+    for block in blocks:
+        if held is not None:
+            yield held, False
+        held = block
+    if held is not None:
+        yield held, True
+
+
+def _gains(lufs: dict[str, float]) -> dict[str, float]:
+    """Volumes 0..1 that bring both to the loudness of the quieter one."""
+    quieter = min(lufs.values())
+    return {name: round(min(1.0, 10 ** ((quieter - value) / 20)), 4) for name, value in lufs.items()}
+
+
+def _chords(chords: Sequence[Chord]) -> list[dict[str, Any]]:
+    return [{"start_s": round(c.start_s, 3), "end_s": round(c.end_s, 3), "symbol": c.symbol} for c in chords]
+
+
+def _melody(sheet: LeadSheet) -> list[list[float]]:
+    return [[round(n.onset_s, 3), round(n.duration_s, 3), n.pitch] for n in sheet.melody]
+
+
+def _played(score: Score) -> list[list[float]]:
+    melody = score.part("melody")
+    return [[round(n.onset_s, 3), round(n.duration_s, 3), n.pitch] for n in melody.notes] if melody else []

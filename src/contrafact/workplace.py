@@ -1,0 +1,122 @@
+"""Folders of covers: found, made whole beside their final name, and moved there in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contrafact.errors import OutputError
+from contrafact.files import PARTIAL_PREFIX, output_error
+
+NAME_BYTES = 180  # leaves room for the style and a number within the 255 bytes that file systems allow
+NAMESAKES = 1000
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a cover is made: ``folder`` becomes the result, ``scratch`` never leaves."""
+
+    folder: Path
+    scratch: Path
+
+
+def safe_name(name: str) -> str:
+    """A song's name as a folder's name: no separators, control characters, leading dots or dashes; not too long."""
+    text = unicodedata.normalize("NFC", name)
+    text = "".join("_" if c in '/\\:*?"<>|' or unicodedata.category(c).startswith("C") else c for c in text)
+    text = text.strip().lstrip(".-").strip() or "song"
+    while len(text.encode()) > NAME_BYTES:
+        text = text[:-1]
+    return text.rstrip(" .")
+
+
+def target_folder(out: Path, name: str, digest: str) -> Path:
+    """``out/name``, or the first ``name-2``, ``name-3``, ... that is free or holds a cover of the same input."""
+    for number in range(1, NAMESAKES):
+        folder = out / (name if number == 1 else f"{name}-{number}")
+        if not folder.exists() or (read_report(folder) or {}).get("source", {}).get("sha256") == digest:
+            return folder
+    raise OutputError("OUTPUT_NAME", f"There are too many folders named {name!r} in {out}.", "Choose another -o.")
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """The folder's report.json, or None where there is no readable one."""
+    try:
+        report = json.loads((folder / "report.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def finished(folder: Path, digest: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of a complete cover of this input with these settings, or None."""
+    report = read_report(folder)
+    if report is None or report.get("source", {}).get("sha256") != digest or report.get("settings") != asked:
+        return None
+    sizes = report.get("files", {})
+    whole = all((folder / f).is_file() and (folder / f).stat().st_size == size for f, size in sizes.items())
+    return report if whole and sizes else None
+
+
+@contextmanager
+def workplace(target: Path) -> Iterator[Workplace]:
+    """A fresh workplace beside ``target``; on success its folder becomes ``target``, else all of it goes.
+
+    What a killed run left behind is swept first.
+
+    Raises:
+        OutputError: the folder cannot be made or moved.
+    """
+    out = target.parent
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        sweep(out)
+        root = out / f"{PARTIAL_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
+        work = Workplace(root / "cover", root / "scratch")
+        work.folder.mkdir(parents=True)
+        work.scratch.mkdir()
+    except OSError as cause:
+        raise output_error(out, cause) from cause
+    try:
+        yield work
+        _publish(work.folder, target, root / "replaced")
+    except OSError as cause:
+        raise output_error(target, cause) from cause
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _publish(folder: Path, target: Path, aside: Path) -> None:
+    if target.exists():
+        target.rename(aside)
+    try:
+        folder.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
+
+
+def sweep(out: Path) -> None:
+    """Remove workplaces whose process is gone."""
+    for leftover in out.glob(f"{PARTIAL_PREFIX}*-*"):
+        owner = leftover.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    with suppress(ProcessLookupError):
+        try:
+            os.kill(process, 0)
+        except PermissionError:
+            return True
+        return True
+    return False

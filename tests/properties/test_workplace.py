@@ -1,0 +1,109 @@
+"""A cover's folder holds a whole cover or does not exist, whatever happens on the way."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from contrafact.errors import OutputError
+from contrafact.files import PARTIAL_PREFIX
+from contrafact.workplace import finished, safe_name, sweep, target_folder, workplace
+
+
+def fill(work, digest="d", settings=None, data=b"sound"):
+    (work.folder / "cover.wav").write_bytes(data)
+    report = {"source": {"sha256": digest}, "settings": settings or {}, "files": {"cover.wav": len(data)}}
+    (work.folder / "report.json").write_text(json.dumps(report))
+
+
+def test_success_moves_the_folder_and_leaves_nothing_else(tmp_path):
+    with workplace(tmp_path / "song.jazz") as work:
+        fill(work)
+        assert not (tmp_path / "song.jazz").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["song.jazz"]
+    assert finished(tmp_path / "song.jazz", "d", {}) is not None
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_any_failure_keeps_the_older_cover_and_leaves_nothing_half_written(tmp_path, error):
+    with workplace(tmp_path / "song.jazz") as work:
+        fill(work, data=b"old")
+    with pytest.raises(error), workplace(tmp_path / "song.jazz") as work:
+        fill(work, data=b"new")
+        raise error
+    assert [p.name for p in tmp_path.iterdir()] == ["song.jazz"]
+    assert (tmp_path / "song.jazz" / "cover.wav").read_bytes() == b"old"
+
+
+def test_a_killed_run_is_swept_by_the_next_and_a_living_one_is_not(tmp_path):
+    script = (
+        "import os, sys, pathlib\nfrom contrafact.workplace import workplace\n"
+        "with workplace(pathlib.Path(sys.argv[1]) / 'x') as work:\n"
+        "    (work.folder / 'cover.wav').write_bytes(b'half')\n    os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert [p for p in tmp_path.iterdir() if p.name.startswith(PARTIAL_PREFIX)]
+    with workplace(tmp_path / "y") as work:
+        living = work.folder.parent
+        sweep(tmp_path)
+        assert living.exists()
+        fill(work)
+    assert [p.name for p in tmp_path.iterdir()] == ["y"]
+
+
+def test_a_cover_counts_as_finished_only_when_whole_and_as_asked(tmp_path):
+    with workplace(tmp_path / "s") as work:
+        fill(work, "digest", {"seed": 1})
+    assert finished(tmp_path / "s", "digest", {"seed": 1})
+    assert not finished(tmp_path / "s", "digest", {"seed": 2})
+    assert not finished(tmp_path / "s", "other", {"seed": 1})
+    (tmp_path / "s" / "cover.wav").write_bytes(b"cut")
+    assert not finished(tmp_path / "s", "digest", {"seed": 1})
+
+
+def test_two_inputs_of_one_name_get_two_folders_and_each_finds_its_own(tmp_path):
+    for digest in ("first", "second", "third"):
+        with workplace(target_folder(tmp_path, "song.jazz", digest)) as work:
+            fill(work, digest)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["song.jazz", "song.jazz-2", "song.jazz-3"]
+    assert target_folder(tmp_path, "song.jazz", "second").name == "song.jazz-2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "-rf",
+        ".hidden",
+        "a\nb\x00c",
+        "Ø 日本語 🎹",
+        "é" * 200,
+        "con:aux?",
+        "   ",
+        "",
+        "..",
+        "'$(rm)'",
+    ],
+)
+def test_hostile_names_become_one_plain_folder_name(name):
+    safe = safe_name(name)
+    assert safe
+    assert "/" not in safe
+    assert safe[0] not in ".-"
+    assert len(safe.encode()) <= 180
+    assert safe.isprintable()
+
+
+def test_a_file_in_place_of_the_folder_is_a_typed_error(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError), workplace(tmp_path / "out" / "song"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder_is_a_typed_error(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="OUTPUT_UNWRITABLE"), workplace(tmp_path / "out" / "song"):
+        pass
