@@ -8,7 +8,7 @@ import tomllib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 
-class SoundFormat(str, Enum):
+class SoundFormat(StrEnum):
     """Audio formats of results."""
 
     wav = "wav"
@@ -263,9 +263,8 @@ class _Shown:
             return
         print(f"{song.name}: {'already done' if skipped else 'done'}, {folder}")
         for row in report["figures"]["summary"]:
-            print(
-                f"  {row['label']:34} {row['value']:>12}   copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
-            )
+            anchors = f"copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
+            print(f"  {row['label']:34} {row['value']:>12}   {anchors}")
         for warning in report["warnings"]:
             print(f"  note: {warning['message']}")
 

@@ -8,30 +8,33 @@ Each arrow is also a verb of its own: `transcribe`, `leadsheet`, `arrange`, `ren
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
-from contrafact.audio import Audio
+from contrafact.audio import Audio, Recording, Writer
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import SettingsError
-from contrafact.inputs import file_hash
-from contrafact.leadsheet import LeadSheet, from_json
-from contrafact.midi import is_midi, read_midi
+from contrafact.files import write_text
+from contrafact.inputs import sha256
+from contrafact.leadsheet import LeadSheet, from_json, to_json
+from contrafact.midi import is_midi, read_midi, write_midi
 from contrafact.mixer import Channel, Mixed, Room, mix
+from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
 from contrafact.report.facts import Made, write_report
 from contrafact.score import Score, Transcription
-from contrafact.style import Knobs
+from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose
 from contrafact.transcribers._painted import painted
-from contrafact.workplace import finished, safe_name, target_folder, workplace
+from contrafact.workplace import Workplace, finished, safe_name, target_folder, workplace
 
 ANALYSIS_RATE = 22_050
 TAIL_S = 2.0
@@ -130,32 +133,32 @@ def cover(
     """
     settings = settings or Settings()
     chosen = style.load(settings.style)
-    sheet_text = _read_text(edited) if edited else ""
+    sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
-    digest = file_hash(song)
+    digest = sha256(song)
     target = target_folder(out, f"{safe_name(song.stem)}.{settings.style}", digest)
     if not force and (done := finished(target, digest, asked)):
         return Cover(target, done, skipped=True)
     clock = Clock(progress)
     with workplace(target) as work:
         with clock("decode"):
-            heard = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
+            sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
         with clock("transcribe"):
-            transcription = transcribe(heard, settings.preview_s)
+            transcription = transcribe(sound, settings.preview_s)
         with clock("lead sheet"):
-            original = from_json(sheet_text) if edited else leadsheet(heard, transcription, settings.preview_s)
-            original = _fitted(original, heard)
+            original = from_json(sheet_text) if edited else leadsheet(sound, transcription, settings.preview_s)
+            original = _fitted(original, sound)
         with clock("arrange"):
             arrangement = arrange(transpose(original, settings.transpose), transcription.score, settings)
         with clock("render"):
-            duration_s = heard.source.recording.duration_s
+            duration_s = sound.source.recording.duration_s
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
-            parts = renderer(_within(arrangement.score, duration_s), work.scratch, duration_s)
+            parts = renderer(arrangement.score, work.scratch, duration_s)
         with clock("mix"):
-            mixed = _mix(parts, chosen, work, settings, _tags(song, heard.source, chosen.title))
+            mixed = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
         with clock("report"):
             _write_scores(work.folder, original, arrangement, song.stem)
-            made = Made(song, asked, chosen, heard, transcription, original, arrangement, mixed, settings.transpose)
+            made = Made(song, asked, chosen, sound, transcription, original, arrangement, mixed, settings.transpose)
             report = write_report(work, made, clock.timings)
     return Cover(target, report)
 
@@ -170,7 +173,7 @@ def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "",
         source = open_recording(song, scratch)
     recording = _cut(source.recording, preview_s)
     source = Source(recording, source.tags, source.warnings, source.format)
-    return Heard(digest or file_hash(song), source, recording.mono(ANALYSIS_RATE), score)
+    return Heard(digest or sha256(song), source, recording.mono(ANALYSIS_RATE), score)
 
 
 def transcribe(heard: Heard, preview_s: float = 0.0) -> Transcription:
@@ -203,15 +206,96 @@ def arrange(sheet: LeadSheet, source: Score, settings: Settings) -> Arrangement:
     return arrangement
 
 
-def render(score: Score, path: Path, format: Format = "wav", soundfont: str = "") -> Mixed:
-    """Play a score with sampled instruments into one mixed file, all parts at equal loudness."""
-    with tempfile.TemporaryDirectory(prefix="contrafact-") as name:
-        scratch = Path(name)
-        parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, score.end_s + TAIL_S)
-        (scratch / "mixed").mkdir()
-        mixed = mix(parts, {p: Channel() for p in parts}, Room(), scratch / "mixed", format=format)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return mixed
+def render(score: Score, path: Path, soundfont: str = "") -> None:
+    """Play a score with sampled instruments into one sound file, all parts equally loud.
+
+    Raises:
+        SettingsError: the name's ending is no known format.
+        OutputError, MissingError: see `mixer.mix` and `renderers.soundfont`.
+    """
+    with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
+        played = _play_parts(score, Path(scratch), soundfont)
+        source = open_recording(played.cover, Path(scratch))
+        format = cast(Format, path.suffix.lower().removeprefix("."))
+        with Writer(path, source.recording.sample_rate, 2, format) as writer:
+            for block in source.recording.blocks():
+                writer.write(block)
+
+
+def read_leadsheet(path: Path) -> LeadSheet:
+    """A lead sheet that a user may have edited; see `leadsheet.from_json` for what is checked."""
+    return from_json(_text_of(path))
+
+
+@contextmanager
+def heard(song: Path) -> Iterator[Heard]:
+    """A song decoded into a temporary folder, for single stages."""
+    with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
+        yield hear(song, Path(scratch))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise SettingsError(
+            "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", "Give a JSON file of ours."
+        ) from cause
+
+
+def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:
+    """``sheet`` if it belongs to a song of this length."""
+    duration_s = song.source.recording.duration_s
+    if abs(sheet.duration_s - duration_s) > 1.0:
+        raise SettingsError(
+            "LEADSHEET_OTHER_SONG",
+            f"The lead sheet is for {sheet.duration_s:.1f} s of music, but the song has {duration_s:.1f} s.",
+            "Give the lead sheet of this song (with --preview: one made with the same preview).",
+        )
+    return sheet
+
+
+def _play(song: Path, score: Score, scratch: Path, soundfont: str) -> Source:
+    """A MIDI file as a recording, played by the soundfont."""
+    played = _play_parts(score, scratch, soundfont)
+    source = open_recording(played.cover, scratch)
+    return Source(source.recording, {"title": song.stem}, source.warnings, "MIDI")
+
+
+def _play_parts(score: Score, scratch: Path, soundfont: str, format: Format = "wav") -> Mixed:
+    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, score.end_s + TAIL_S)
+    folder = scratch / "played"
+    folder.mkdir()
+    return mix(parts, {name: Channel() for name in parts}, Room(), folder, format=format)
+
+
+def _cut(recording: Recording, preview_s: float) -> Recording:
+    """The first ``preview_s`` seconds (0: all); the file on disk is ours, and is cut with it."""
+    frames = round(preview_s * recording.sample_rate)
+    if not preview_s or frames >= recording.frames:
+        return recording
+    os.truncate(recording.path, frames * recording.channels * 4)
+    return replace(recording, frames=frames)
+
+
+def _mix(
+    parts: dict[str, Recording], chosen: Style, work: Workplace, settings: Settings, tags: dict[str, str]
+) -> Mixed:
+    channels = {name: chosen.channel(name) for name in parts}
+    return mix(parts, channels, chosen.mix.room, work.folder, format=settings.format, tags=tags)
+
+
+def _tags(song: Path, source: Source, style_title: str) -> dict[str, str]:
+    """The source's tags, the style added to the title."""
+    title = source.tags.get("title") or song.stem
+    return {**source.tags, "title": f"{title} ({style_title})"}
+
+
+def _write_scores(folder: Path, original: LeadSheet, arrangement: Arrangement, title: str) -> None:
+    write_text(folder / "leadsheet.json", to_json(original))
+    write_leadsheet(original, folder / "leadsheet.musicxml", title)
+    write_score(arrangement.sheet, arrangement.score, folder / "cover.musicxml", title)
+    write_midi(replace(arrangement.score, grid=arrangement.sheet.grid), folder / "cover.mid")
 
 
 class Clock:

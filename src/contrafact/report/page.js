@@ -96,7 +96,7 @@ for (const stem of stems) {
   for (const [what, label] of [["muted", "mute"], ["solo", "solo"]]) {
     const button = document.createElement("button");
     button.textContent = label;
-    button.id = `${what}-${stem.name}`;
+    button.id = `${label}-${stem.name}`;
     button.onclick = () => toggleStem(stem, what);
     stem[`${what}Button`] = button;
     box.append(button);

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
 from typing import Any
 
-from contrafact.audio import Audio, Recording, Samples, Writer, blocks_of
+import numpy as np
+
+from contrafact.audio import BLOCK_FRAMES, Audio, Recording, Samples, Writer
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.report.pictures import peaks, salience, spectrogram
@@ -99,9 +101,9 @@ def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
         "original": (scene.source.blocks(), scene.source.sample_rate, MIX_RATE),
     }
     rate = _rate(scene.cover)
-    jobs["cover"] = (blocks_of(scene.cover), rate, MIX_RATE)
+    jobs["cover"] = (_blocks_of(scene.cover), rate, MIX_RATE)
     for name, stem in scene.stems.items():
-        jobs[f"stem {name}"] = (blocks_of(stem), rate, STEM_RATE)
+        jobs[f"stem {name}"] = (_blocks_of(stem), rate, STEM_RATE)
     with ThreadPoolExecutor(2) as pool:  # libsndfile and soxr work outside Python's lock
         pending = {
             name: pool.submit(_vorbis, scratch / f"page-{i}.ogg", *job) for i, (name, job) in enumerate(jobs.items())
@@ -114,6 +116,15 @@ def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
     }
 
 
+def _blocks_of(path: Path) -> Iterator[Samples]:
+    """A finished file of ours, block by block."""
+    import soundfile
+
+    with soundfile.SoundFile(str(path)) as sound:
+        for block in sound.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True):
+            yield block.T
+
+
 def _rate(path: Path) -> int:
     import soundfile
 
@@ -122,7 +133,6 @@ def _rate(path: Path) -> int:
 
 def _vorbis(path: Path, blocks: Iterable[Samples], rate: int, to_rate: int) -> str:
     """Compressed audio as a data URI; stems in mono, which is enough to tell them apart."""
-    import numpy as np
     import soxr
 
     mono = to_rate == STEM_RATE
