@@ -99,6 +99,31 @@ class Recording:
         return Audio(samples, sample_rate)
 
 
+@dataclass(frozen=True)
+class SoundFile(Recording):
+    """A finished sound file of ours, as `Writer` leaves it; never a user's file, which is decoded in a child first."""
+
+    @classmethod
+    def of(cls, path: Path) -> SoundFile:
+        """The file at ``path``."""
+        import soundfile
+
+        facts = soundfile.info(str(path))
+        return cls(path, facts.samplerate, facts.channels, facts.frames)
+
+    def blocks(self, frames: int = BLOCK_FRAMES) -> Iterator[Samples]:
+        """Yield blocks of shape (channels, <= frames), in order."""
+        import soundfile
+
+        with soundfile.SoundFile(str(self.path)) as sound:
+            for block in sound.blocks(frames, dtype="float32", always_2d=True):
+                yield block.T
+
+    def read(self) -> Audio:
+        """The whole sound in memory."""
+        return Audio(np.ascontiguousarray(np.concatenate(list(self.blocks()), axis=1)), self.sample_rate)
+
+
 def _resampled(blocks: Iterator[Samples], source_rate: int, target_rate: int) -> Iterator[Samples]:
     """Means of the channels of ``blocks`` at the target rate, as blocks of shape (time,)."""
     import soxr

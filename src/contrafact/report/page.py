@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from contrafact.audio import BLOCK_FRAMES, Audio, Recording, Samples, Writer
+from contrafact.audio import Audio, Recording, Samples, SoundFile, Writer
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.report.pictures import peaks, salience, spectrogram
@@ -97,13 +97,11 @@ def write_page(path: Path, scene: Scene, scratch: Path) -> None:
 def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
     if scene.source.duration_s > EMBED_LIMIT_S:
         return {"original": scene.source_link, "cover": scene.cover.relative_to(path.parent).as_posix(), "stems": {}}
-    jobs: dict[str, tuple[Iterable[Samples], int, int]] = {
-        "original": (scene.source.blocks(), scene.source.sample_rate, MIX_RATE),
+    jobs: dict[str, tuple[Recording, int]] = {
+        "original": (scene.source, MIX_RATE),
+        "cover": (SoundFile.of(scene.cover), MIX_RATE),
+        **{f"stem {name}": (SoundFile.of(stem), STEM_RATE) for name, stem in scene.stems.items()},
     }
-    rate = _rate(scene.cover)
-    jobs["cover"] = (_blocks_of(scene.cover), rate, MIX_RATE)
-    for name, stem in scene.stems.items():
-        jobs[f"stem {name}"] = (_blocks_of(stem), rate, STEM_RATE)
     with ThreadPoolExecutor(2) as pool:  # libsndfile and soxr work outside Python's lock
         pending = {
             name: pool.submit(_vorbis, scratch / f"page-{i}.ogg", *job) for i, (name, job) in enumerate(jobs.items())
@@ -116,31 +114,18 @@ def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
     }
 
 
-def _blocks_of(path: Path) -> Iterator[Samples]:
-    """A finished file of ours, block by block."""
-    import soundfile
-
-    with soundfile.SoundFile(str(path)) as sound:
-        for block in sound.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True):
-            yield block.T
-
-
-def _rate(path: Path) -> int:
-    import soundfile
-
-    return int(soundfile.info(str(path)).samplerate)
-
-
-def _vorbis(path: Path, blocks: Iterable[Samples], rate: int, to_rate: int) -> str:
+def _vorbis(path: Path, recording: Recording, to_rate: int) -> str:
     """Compressed audio as a data URI; stems in mono, which is enough to tell them apart."""
     import soxr
 
     mono = to_rate == STEM_RATE
     stream = None
     with Writer(path, to_rate, 1 if mono else 2, "ogg", may_be_silent=True) as writer:
-        for samples, last in _with_last(blocks):
+        for samples, last in _with_last(recording.blocks()):
             frames = samples.mean(axis=0, keepdims=True) if mono else np.broadcast_to(samples, (2, samples.shape[1]))
-            stream = stream or soxr.ResampleStream(rate, to_rate, len(frames), dtype="float32", quality="MQ")
+            stream = stream or soxr.ResampleStream(
+                recording.sample_rate, to_rate, len(frames), dtype="float32", quality="MQ"
+            )
             out = stream.resample_chunk(np.ascontiguousarray(frames.T), last=last)
             writer.write(np.clip(out.T.reshape(len(frames), -1), -1, 1))
     data = path.read_bytes()
