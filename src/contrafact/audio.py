@@ -18,7 +18,7 @@ from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX, output_error
 
 Samples = NDArray[np.float32]
-Format = Literal["wav", "flac", "mp3", "ogg"]
+Format = Literal["wav", "flac", "mp3", "ogg", "ogg-compact"]
 BLOCK_FRAMES = 1 << 18
 SILENCE = 10 ** (-70 / 20)  # what never rises above it is silent
 
@@ -161,6 +161,7 @@ ENCODINGS: dict[str, _Encoding] = {
         tolerance_frames=2 * 1152,
     ),
     "ogg": _Encoding({"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4}),
+    "ogg-compact": _Encoding({"format": "OGG", "subtype": "VORBIS", "compression_level": 0.75}),  # about 90 kbit/s
 }
 TAGS = ("title", "artist", "album", "date", "comment", "copyright", "software", "license", "tracknumber", "genre")
 _WRITE_FRAMES = 8192  # libsndfile's Vorbis encoder takes each write on the stack and crashes on long ones

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import contrafact
-from contrafact.audio import Audio
+from contrafact.audio import Audio, SoundFile
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
@@ -18,8 +19,9 @@ from contrafact.metrics.content import content_figures
 from contrafact.metrics.style import score_all, statistics, style_score
 from contrafact.mixer import Mixed
 from contrafact.report.page import write_page
-from contrafact.score import Transcription
+from contrafact.score import Note, Part, Score, Transcription
 from contrafact.style import Style
+from contrafact.theory.transpose import transpose
 from contrafact.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -85,8 +87,8 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
     sheet, score = made.arrangement.sheet, made.arrangement.score
     content = content_figures(made.heard.analysis, cover_audio, made.original, sheet, score, made.transpose)
     column = made.style.column_for(sheet.metre)
-    values = statistics(sheet, score, transposed(made))
-    copied = statistics(made.original, played_as_heard(made))
+    values = statistics(sheet, score, transpose(made.original, made.transpose))
+    copied = statistics(made.original, _heard_parts(made))
     style = {
         "column": column,
         "score": round(style_score(values, column).total, 3),
@@ -100,3 +102,106 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
         "source_lufs": round(integrated_loudness(made.heard.source.recording), 2),
     }
     return {"summary": summary(content, style), "content": content, "style": style, "sound": sound}
+
+
+def summary(content: Mapping[str, float], style: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The figures as rows of text: label, value, and the same for a copy of the input and for another song."""
+    rows = [row.printed(content) for row in CONTENT_ROWS]
+    style_row = {
+        "label": f"style score ({style['column']})",
+        "value": f"{style['score']:.2f}",
+        "copy": f"{style['score_of_copy']:.2f}",
+        "other": "",
+    }
+    return [*rows, style_row]
+
+
+def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]:
+    """Each statistic of the style with its range, ready to print."""
+    rows = []
+    for row, limits in ranges(column, values).items():
+        value = values.get(limits.of or row)
+        if value is None or not math.isfinite(value):
+            continue
+        name = row.replace("_", " ")
+        rows.append(
+            {
+                "label": f"{name} (scored)" if row in HEADLINE else name,
+                "value": f"{value:.3g}",
+                "range": f"{limits.low:.3g} to {limits.high:.3g}",
+                "inside": limits.distance(value) == 0,
+            }
+        )
+    return rows
+
+
+def warnings(made: Made) -> list[str]:
+    """What a user should know about this cover."""
+    found = list(made.heard.source.warnings)
+    confidence = made.original.confidence
+    found += [text for name, text in UNSURE.items() if confidence.get(name, 1.0) < LOW_CONFIDENCE]
+    if not made.original.melody:
+        found.append("No melody was found; the cover has harmony and rhythm only.")
+    return found
+
+
+def _analysis(made: Made) -> Audio:
+    return SoundFile.of(made.mixed.cover).mono(made.heard.analysis.sample_rate)
+
+
+def _heard_parts(made: Made) -> Score:
+    """The song's own melody and all its notes, as the style statistics of a copy of the input see them."""
+    melody = Part("melody", 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in made.original.melody))
+    return Score((melody, *made.transcription.score.parts))
+
+
+def _source(made: Made) -> dict[str, Any]:
+    recording = made.heard.source.recording
+    return {
+        "name": made.song.name,
+        "sha256": made.heard.digest,
+        "format": made.heard.source.format,
+        "duration_s": round(recording.duration_s, 4),
+        "sample_rate": recording.sample_rate,
+        "channels": recording.channels,
+        "tags": made.heard.source.tags,
+    }
+
+
+def _song(sheet: LeadSheet) -> dict[str, Any]:
+    return {
+        "tempo_bpm": round(sheet.tempo_bpm, 3),
+        "metre": sheet.metre,
+        "key": sheet.key,
+        "sections": "".join(s.label for s in sheet.sections),
+        "confidence": {name: round(value, 3) for name, value in sheet.confidence.items()},
+    }
+
+
+def _files(folder: Path) -> dict[str, int]:
+    found = sorted(f for f in folder.rglob("*") if f.is_file())
+    return {f.relative_to(folder).as_posix(): f.stat().st_size for f in found}
+
+
+def _scene(made: Made, cover_audio: Audio, report: dict[str, Any]) -> Scene:
+    song, figures = report["song"], report["figures"]
+    title = made.heard.source.tags.get("title") or made.song.stem
+    tempo = f"{song['tempo_bpm']:.1f} beats a minute, {song['metre']}, {song['key']}"
+    return Scene(
+        title=title,
+        subtitle=f"{made.style.title}: {made.style.summary} The original: {tempo}.",
+        source=made.heard.source.recording,
+        source_link=made.song.resolve().as_uri(),
+        analysis=made.heard.analysis,
+        cover_analysis=cover_audio,
+        cover=made.mixed.cover,
+        stems=made.mixed.stems,
+        transcription=made.transcription,
+        original=made.original,
+        arranged=made.arrangement.sheet,
+        score=made.arrangement.score,
+        lufs={"original": figures["sound"]["source_lufs"], "cover": figures["sound"]["lufs"]},
+        figures=figures["summary"],
+        style_rows=figures["style"]["rows"],
+        report=report,
+    )

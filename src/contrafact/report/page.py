@@ -120,12 +120,10 @@ def _vorbis(path: Path, recording: Recording, to_rate: int) -> str:
 
     mono = to_rate == STEM_RATE
     stream = None
-    with Writer(path, to_rate, 1 if mono else 2, "ogg", may_be_silent=True) as writer:
+    with Writer(path, to_rate, 1 if mono else 2, "ogg-compact", may_be_silent=True) as writer:
         for samples, last in _with_last(recording.blocks()):
             frames = samples.mean(axis=0, keepdims=True) if mono else np.broadcast_to(samples, (2, samples.shape[1]))
-            stream = stream or soxr.ResampleStream(
-                recording.sample_rate, to_rate, len(frames), dtype="float32", quality="MQ"
-            )
+            stream = stream or soxr.ResampleStream(recording.sample_rate, to_rate, len(frames), "float32", "MQ")
             out = stream.resample_chunk(np.ascontiguousarray(frames.T), last=last)
             writer.write(np.clip(out.T.reshape(len(frames), -1), -1, 1))
     data = path.read_bytes()
