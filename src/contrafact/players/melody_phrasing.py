@@ -1,0 +1,238 @@
+"""The song's melody with a jazz player's phrasing: swung off-beats, late on-beats, anticipations, grace notes, fills.
+
+The head stays recognisable: every note keeps its pitch class and comes within half a beat of its place. Fills appear
+only in rests of a beat and a half or more, and only when the band has opened up.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.leadsheet import LeadSheet
+from contrafact.players._form import Form, plan
+from contrafact.players._improvise import phrase
+from contrafact.players._instruments import Instrument, instrument
+from contrafact.players._lay import Laid, lay
+from contrafact.players._perform import Event, perform, randomness
+from contrafact.registry import Card
+from contrafact.score import Note, Part, Score
+
+CARD = Card(
+    summary="The melody, phrased: swing, late on-beats, anticipations, ornaments, contour dynamics, fills in rests.",
+    source="Timing, dynamics and intervals of the Weimar Jazz Database (section 1 of the style facts).",
+    needs="nothing",
+    known_failures="Believes the lead sheet: a wrong melody note is phrased like a right one.",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings.
+
+    Attributes:
+        instrument: a name of `players._instruments.INSTRUMENTS`; gives range and sound.
+        swing: 0 straight, 1 the swing of the tempo.
+        density: 0..1, how many fills and grace notes.
+        behind: how far on-beats lie behind the beat, 1 as in recorded solos.
+        anticipations: chance that a long note on a beat comes an eighth early.
+    """
+
+    instrument: str = "piano"
+    swing: float = 1.0
+    density: float = 0.5
+    behind: float = 0.6
+    anticipations: float = 0.18
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.density <= 1:
+            raise ValueError("density must lie within 0 to 1")
+
+
+PHRASING, FILLS, TOUCH = 21, 22, 23
+OFF_BEAT = (
+    (70, 0.58),
+    (95, 0.59),
+    (110, 0.63),
+    (125, 0.67),
+    (155, 0.66),
+    (185, 0.65),
+    (220, 0.63),
+    (260, 0.60),
+    (300, 0.56),
+)
+LATE_MS = ((170, 36.0), (185, 20.0), (220, 14.0), (260, 10.0), (290, 4.0))
+"""Place of the off-beat, and lateness of the on-beat, by tempo (sections 1.2 of the style facts)."""
+
+
+def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
+    """A player of ``config``.
+
+    Raises:
+        SettingsError: unknown instrument.
+    """
+    voice = instrument(config.instrument)
+
+    def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
+        form = plan(sheet)
+        laid = _in_range(lay(form, sheet.melody, config.swing), voice)
+        laid = _within_form(form, laid)
+        phrased = _phrased(form, laid, config, seed)
+        events = _touched(form, phrased, config, seed)
+        events = events + _graces(form, events, config, seed) + _fills(form, laid, voice, config, seed)
+        return Part("melody", voice.program, _monophonic(perform(form, events, config.swing, lead_phases)))
+
+    return play
+
+
+def lead_phases(beat_s: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
+    """Where a soloist's off-beat falls; 0.5 with ``amount`` 0."""
+    phase = np.interp(60 / beat_s, [x for x, _ in OFF_BEAT], [y for _, y in OFF_BEAT])
+    return np.asarray(0.5 + amount * (phase - 0.5))
+
+
+def lateness_s(beat_s: float) -> float:
+    """Seconds by which a soloist's on-beats lie behind the beat."""
+    slow = min(0.036, 0.075 * beat_s)
+    return min(slow, float(np.interp(60 / beat_s, [x for x, _ in LATE_MS], [y for _, y in LATE_MS])) / 1000)
+
+
+def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
+    return [n for n in notes if n.beat >= 0 and float(form.grid.time_at(n.beat)) < form.duration_s]
+
+
+def _in_range(notes: list[Laid], voice: Instrument) -> list[Laid]:
+    """The melody moved by octaves: as a whole into the good register, then phrases and notes that stick out."""
+    if not notes:
+        return []
+    pitches = np.array([n.pitch for n in notes])
+    centre = (voice.low + voice.high) / 2
+
+    def cost(shift: int) -> float:
+        p = pitches + shift
+        return float(np.mean((p < voice.low) | (p > voice.high)) * 24 + abs(np.median(p) - centre))
+
+    shift = min(range(-60, 61, 12), key=lambda s: (cost(s), abs(s)))
+    result: list[Laid] = []
+    for group in _phrases(notes):
+        low, high = min(n.pitch for n in group) + shift, max(n.pitch for n in group) + shift
+        lift = 12 * (-(-(voice.lowest - low) // 12)) if low < voice.lowest else 0
+        lift = -12 * (-(-(high - voice.highest) // 12)) if high > voice.highest else lift
+        for n in group:
+            pitch = n.pitch + shift + lift
+            pitch += 12 * max(0, -(-(voice.lowest - pitch) // 12)) - 12 * max(0, -(-(pitch - voice.highest) // 12))
+            result.append(Laid(n.beat, n.end, pitch, n.is_swung))
+    return result
+
+
+def _phrases(notes: list[Laid]) -> list[list[Laid]]:
+    """Notes between rests of a beat or more."""
+    groups: list[list[Laid]] = [[notes[0]]]
+    for before, note in itertools.pairwise(notes):
+        if note.beat - before.end >= 1.0:
+            groups.append([])
+        groups[-1].append(note)
+    return groups
+
+
+def _phrased(form: Form, notes: list[Laid], config: Config, seed: int) -> list[Laid]:
+    """Long notes on a beat come an eighth early now and then, or late at the start of a phrase; the order stays."""
+    result: list[Laid] = []
+    for i, n in enumerate(notes):
+        draws = randomness(seed, PHRASING, i).random(2)
+        before = result[-1].beat if result else -4.0
+        after = notes[i + 1].beat if i + 1 < len(notes) else n.beat + 8
+        beat = n.beat
+        if beat % 1 == 0 and beat >= 1 and after - beat >= 1:
+            if draws[0] < config.anticipations and beat - before >= 1.0:
+                beat -= 0.5
+            elif draws[1] < 0.4 * config.anticipations and beat - before >= 2.0 and after - beat >= 1.5:
+                beat += 0.5
+        result.append(Laid(beat, max(n.end, beat + 0.25), n.pitch, n.is_swung or beat != n.beat))
+    return result
+
+
+def _touched(form: Form, notes: list[Laid], config: Config, seed: int) -> list[Event]:
+    """Length, loudness by contour, and time against the beat."""
+    if not notes:
+        return []
+    rng = randomness(seed, TOUCH, 0)
+    louder, unsteady = rng.normal(0, 5, len(notes)), np.clip(rng.normal(0, 0.009, len(notes)), -0.02, 0.02)
+    mean = float(np.mean([n.pitch for n in notes]))
+    whole = np.floor(np.array([n.beat for n in notes]))
+    beat_s = form.grid.time_at(whole + 1) - form.grid.time_at(whole)
+    events = []
+    for i, n in enumerate(notes):
+        after = notes[i + 1].beat if i + 1 < len(notes) else n.beat + 8
+        room = after - n.beat
+        length = 0.86 * room if room <= 1.5 else min(max(n.end - n.beat, 0.5), 0.95 * room)
+        late = config.behind * lateness_s(float(beat_s[i])) if n.beat % 1 == 0 else 0.0
+        loud = 82 + _contour(notes, i) + 0.3 * (n.pitch - mean) + float(louder[i])
+        events.append(
+            Event(n.beat, length, n.pitch, float(np.clip(loud, 40, 112)), late + float(unsteady[i]), n.is_swung)
+        )
+    return events
+
+
+def _contour(notes: list[Laid], i: int) -> float:
+    """Peaks louder, valleys ghosted, first notes of phrases up and last ones down."""
+    n = notes[i]
+    first = i == 0 or n.beat - notes[i - 1].end >= 1.0
+    last = i == len(notes) - 1 or notes[i + 1].beat - n.end >= 1.0
+    if first or last:
+        return 6.0 if first else -10.0 if n.end - n.beat < 1 else -4.0
+    below, above = notes[i - 1].pitch, notes[i + 1].pitch
+    is_short = notes[i + 1].beat - n.beat <= 0.5
+    if below < n.pitch > above:
+        return 6.0
+    return -10.0 if below > n.pitch < above and is_short else 0.0
+
+
+def _graces(form: Form, events: list[Event], config: Config, seed: int) -> list[Event]:
+    """A short note a semitone below some long notes that are approached from below or from a rest."""
+    result = []
+    starts = np.array([b.first for b in form.bars])
+    for i, e in enumerate(events):
+        bar = form.bars[max(0, int(np.searchsorted(starts, e.beat, side="right")) - 1)]
+        before = events[i - 1] if i else None
+        chance = randomness(seed, PHRASING, 1_000_000 + i).random()
+        clear = before is None or (e.beat - before.beat >= 1 and before.pitch != e.pitch - 1)
+        if e.length >= 0.9 and clear and chance < 0.3 * config.density * bar.energy:
+            length = 0.06 / form.beat_s
+            result.append(Event(e.beat, length, e.pitch - 1, e.velocity - 22, e.late_s - 0.065, e.is_swung))
+    return result
+
+
+def _fills(form: Form, notes: list[Laid], voice: Instrument, config: Config, seed: int) -> list[Event]:
+    """Improvised phrases in the melody's rests, once the band has opened up."""
+    if not notes:
+        return []
+    result: list[Event] = []
+    spans = [(a.end, b.beat, b.pitch) for a, b in itertools.pairwise(notes)]
+    for bar in form.bars[:-1]:
+        if bar.energy < 0.5 or bar.feel == "two":
+            continue
+        rng = randomness(seed, FILLS, bar.index)
+        chance = rng.random()
+        for rest_start, rest_end, pitch in spans:
+            start = max(np.ceil(2 * rest_start + 0.5) / 2, float(bar.first))
+            if not bar.first <= start < bar.first + bar.beats or rest_end - rest_start < 1.5:
+                continue
+            end = min(rest_end - 0.5, bar.first + 2 * bar.beats - 0.5, form.final.first)
+            free = not result or result[-1].beat + result[-1].length <= start
+            if chance < 0.25 + 0.6 * config.density - 0.25 * (config.density < 0.05) and free and end - start >= 1:
+                near = int(np.clip(pitch, voice.low, voice.high))
+                result += phrase(form, float(start), float(end), voice.low, voice.high, near, rng)
+    return result
+
+
+def _monophonic(notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """Each note released before the next one starts."""
+    ordered = sorted(notes, key=lambda n: n.onset_s)
+    ends = [n.onset_s for n in ordered[1:]] + [float("inf")]
+    cut = [replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=True)]
+    return tuple(n for n in cut if n.duration_s > 0.005)

@@ -1,0 +1,141 @@
+"""Styles: what a cover is made with, from one TOML file each."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Literal
+
+from contrafact.config import did_you_mean, from_mapping
+from contrafact.errors import SettingsError
+from contrafact.leadsheet import Metre
+
+
+@dataclass(frozen=True)
+class Channel:
+    gain_db: float = 0.0
+    pan: float = 0.0
+    width: float = 1.0
+    send_db: float = -14.0
+
+
+@dataclass(frozen=True)
+class Room:
+    rt60_s: float = 0.8
+    predelay_ms: float = 15.0
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """Independent controls of an arrangement; each changes its own thing and nothing else.
+
+    Attributes:
+        harmony: 0 (the song's own triads) to 1; 0.5 is the style's own measure.
+        swing: 1 is the style's own swing at the song's tempo, 0 straight eighths.
+        density: 0 to 1, how much the players talk around the song; 0.5 is the style's own measure.
+        melody_instrument: who plays the melody; "" is the style's own choice.
+        feel: bass in "two" or in "four" throughout, or "auto": in two during the head.
+    """
+
+    harmony: float = 0.5
+    swing: float = 1.0
+    density: float = 0.5
+    melody_instrument: str = ""
+    feel: Literal["auto", "two", "four"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name, highest in (("harmony", 1.0), ("swing", 1.5), ("density", 1.0)):
+            value = getattr(self, name)
+            if not 0 <= value <= highest:
+                raise SettingsError("SETTING_VALUE", f"{name} is {value}.", f"Choose 0 to {highest:g}.")
+
+
+@dataclass(frozen=True)
+class StylePart:
+    """One part of the band.
+
+    Attributes:
+        name: "melody", "piano", "bass", "drums", ...; also the stem's name.
+        player: registry name of who plays it.
+        program: General MIDI program; for drums the kit. -1 leaves it to the player (a melody's own instrument).
+        settings: the player's settings that differ from its defaults.
+    """
+
+    name: str
+    player: str
+    program: int = -1
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Place of each part, by its name, and the room they share."""
+
+    room: Room = field(default_factory=Room)
+    channels: dict[str, Channel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a cover is made with.
+
+    Attributes:
+        title: as added to a song's title, "jazz trio".
+        summary: one sentence.
+        parts: in the order in which they are played; later ones hear the earlier ones.
+        tempo_bpm: lowest and highest tempo, in the style's own beats.
+        swing: measure of swing at knob 1: 1 for swing, 0 for even eighths.
+        column: whose ranges it is judged by, see `metrics.style.COLUMNS`.
+        column_in_three: the same for songs that are played in three.
+        metre: "source" (four stays four), or "3/4" (all in three).
+        route: "score", by way of lead sheet and players.
+        arranger: registry name.
+        harmony: settings of `theory.reharmonize.Reharmonization`; its amount is scaled by the knob.
+        mix: the mixer's channels and room.
+    """
+
+    title: str
+    summary: str
+    parts: tuple[StylePart, ...]
+    tempo_bpm: tuple[float, float]
+    swing: float
+    column: str
+    column_in_three: str
+    metre: Literal["source", "4/4", "3/4"] = "source"
+    route: Literal["score"] = "score"
+    arranger: str = "band"
+    harmony: dict[str, Any] = field(default_factory=dict)
+    mix: Mix = field(default_factory=Mix)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tempo_bpm[0] < self.tempo_bpm[1]:
+            raise ValueError("tempo_bpm must be a lower and a higher tempo")
+
+    def channel(self, part: str) -> Channel:
+        """The mixer's channel of a part; a neutral one for a part that the style does not name."""
+        return self.mix.channels.get(part, Channel())
+
+    def column_for(self, metre: Metre) -> str:
+        """The column that a cover in this metre is judged by."""
+        return self.column_in_three if metre == "3/4" else self.column
+
+
+def names() -> list[str]:
+    """Sorted names of all styles."""
+    return sorted(f.name.removesuffix(".toml") for f in files(FOLDER).iterdir() if f.name.endswith(".toml"))
+
+
+def load(name: str) -> Style:
+    """The style of that name.
+
+    Raises:
+        SettingsError: no such style, or a wrong setting in its file.
+    """
+    if name not in names():
+        raise SettingsError("NAME_UNKNOWN", f"There is no style named {name!r}.", did_you_mean(name, names()))
+    text = (files(FOLDER) / f"{name}.toml").read_text("utf-8")
+    return from_mapping(Style, tomllib.loads(text), place=name)
+
+
+FOLDER = "contrafact.styles"
