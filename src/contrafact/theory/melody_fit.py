@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.leadsheet import LeadSheet
-from contrafact.theory.chords import ChordSpec, parse
+from contrafact.theory.chords import ChordSpec
 
 DEGREE_PERCENT: dict[str, tuple[float, ...]] = {
     "major": (26, 0.2, 5, 1, 26, 1.5, 1, 26, 1, 8, 1, 4),
@@ -84,34 +81,3 @@ def log_likelihood(spec: ChordSpec) -> NDArray[np.float64]:
 def is_avoid(spec: ChordSpec, pitch: int) -> bool:
     """Whether a long or stressed melody note of this pitch should not sound over the chord."""
     return not spec.is_none and (pitch - spec.root) % 12 in avoid_degrees(spec)
-
-
-def avoid_share(sheet: LeadSheet) -> float:
-    """Share of the melody's beats that carry an avoid note.
-
-    A beat counts where the melody sounds for half of it or more; it carries an avoid note when a note that lasts a beat
-    or more over one chord is to be avoided there.
-    """
-    grid = sheet.grid
-    sounding, avoided = set[int](), set[int]()
-    for chord, start, end, pitch in overlaps(sheet):
-        beats = range(int(np.floor(start + 0.5)), int(np.ceil(end - 0.5)))
-        sounding.update(beats)
-        if end - start >= 0.98 and is_avoid(chord, pitch):
-            avoided.update(beats)
-    return len(avoided) / len(sounding) if sounding and len(grid.beats_s) else 0.0
-
-
-def overlaps(sheet: LeadSheet) -> Iterable[tuple[ChordSpec, float, float, int]]:
-    """Every stretch of a melody note over one chord: the chord, start and end in beats, the pitch."""
-    grid = sheet.grid
-    starts = np.array([c.start_s for c in sheet.chords])
-    for note in sheet.melody:
-        end_s = note.onset_s + note.duration_s
-        first = max(0, int(np.searchsorted(starts, note.onset_s, side="right")) - 1)
-        for chord in sheet.chords[first:]:
-            if chord.start_s >= end_s:
-                break
-            a, b = max(note.onset_s, chord.start_s), min(end_s, chord.end_s)
-            if b > a:
-                yield parse(chord.symbol), float(grid.beat_at(a)), float(grid.beat_at(b)), note.pitch

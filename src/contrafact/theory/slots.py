@@ -16,7 +16,7 @@ from contrafact.theory.scales import local_keys
 STATIC_BARS = 4
 """One chord for this long is static: it may be moved by a turnaround back to itself."""
 SHORT_GAP_BARS = 2
-LONG_BEATS = 0.98
+LONG_BEATS = 0.9
 """Melody notes of a beat or more must fit their chord; a little less, for onsets beside the grid."""
 
 
@@ -205,10 +205,8 @@ def _melody(
                 continue  # an anticipation of the next chord belongs to that one
             trust = 0.3 + 0.7 * note.confidence
             weight[i, note.pitch % 12] += overlap * trust
-            if off - on >= LONG_BEATS and overlap >= 0.45:
+            if (off - on >= LONG_BEATS and overlap >= 0.2) or abs(on - start) < 0.25:
                 stressed[i, note.pitch % 12] += max(overlap, 1.0) * trust
-            elif abs(on - start) < 0.3 and overlap >= 0.45:
-                stressed[i, note.pitch % 12] += 0.25 * trust
     return weight, stressed
 
 

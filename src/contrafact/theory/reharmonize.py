@@ -1,0 +1,348 @@
+"""Reharmonization: the best path of jazz chords through a song, given its own chords, its melody and its form.
+
+A dynamic program over half bars weighs, for every chord of the vocabulary, the rules of substitution, the melody's fit,
+the tones shared with the original, the taste of progressions and the voice leading. The song as a whole is then held
+to the style's rates of dominants, ii-Vs, falling fifths and chord changes by prices on each, raised until the rates
+fit, so that no more is changed than the style asks for.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.leadsheet import Chord, LeadSheet
+from contrafact.theory import progression as p
+from contrafact.theory.chords import simplify, tonic
+from contrafact.theory.scales import best_diatonic, collection
+from contrafact.theory.slots import Slot, cut
+from contrafact.theory.substitutions import FORBIDDEN, weights
+
+StyleName = Literal["swing", "ballad", "bossa", "waltz"]
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the harmony of a style counts up to, as (least, most).
+
+    Attributes:
+        dominants: share of time on dominants.
+        two_fives: ii-V pairs in 32 bars.
+        fifths: root motions down a fifth, share of root changes.
+        chords_per_bar: chords in a bar.
+        outside: share of chord-tone time outside the best seven-note scale.
+    """
+
+    dominants: Interval = (0.23, 0.44)
+    two_fives: Interval = (4.2, 10.5)
+    fifths: Interval = (0.44, 0.70)
+    chords_per_bar: Interval = (0.76, 1.45)
+    outside: Interval = (0.07, 0.22)
+
+
+PROFILES: dict[str, Profile] = {
+    "swing": Profile(),
+    "ballad": Profile(two_fives=(4.0, 12.5), chords_per_bar=(1.05, 2.0)),
+    "bossa": Profile((0.18, 0.40), (2.8, 8.5), (0.39, 0.65), (0.66, 1.35), (0.07, 0.20)),
+    "waltz": Profile(chords_per_bar=(0.65, 1.2)),
+}
+
+
+@dataclass(frozen=True)
+class Reharmonization:
+    """How far to go.
+
+    Attributes:
+        amount: 0 gives the original triads, 1 the style's full reharmonization.
+        style: whose rates the harmony keeps.
+    """
+
+    amount: float = 1.0
+    style: StyleName = "swing"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.amount <= 1:
+            raise ValueError(f"amount must be within 0 and 1, not {self.amount}")
+
+
+MAX_CHANGED = 0.5
+"""Most of the time that may stand on another root than the original's, at amount 1."""
+KEEP, TONES, MELODY, AVOID, RHYTHM = 1.1, 2.5, 0.30, 6.0, 0.5
+VARIETY = 0.35
+ROUNDS = 14
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """What the search pays or earns per unit of each rate, beside the rules of each chord."""
+
+    keep: float = KEEP
+    dominants: float = 0.0
+    two_fives: float = 0.0
+    fifths: float = 0.0
+    rhythm: float = RHYTHM
+    outside: float = 0.0
+
+
+def reharmonize(sheet: LeadSheet, config: Reharmonization, seed: int) -> LeadSheet:
+    """The same song with jazz harmony.
+
+    Args:
+        sheet: the arranged grid, with the original's chords, melody and sections.
+        config: how far, and in which style.
+        seed: other seeds give other choices among nearly equal chords; the same seed the same song.
+
+    Returns:
+        The sheet with new chords, gapless as before; everything else is untouched.
+    """
+    if config.amount == 0 or len(sheet.beats_s) < 2 or not sheet.chords:
+        return replace(sheet, chords=tuple(replace(c, symbol=simplify(c.symbol)) for c in sheet.chords))
+    slots = cut(sheet)
+    path = _search(slots, config, seed)
+    symbols = [p.symbol_of(c, s.key) for c, s in zip(path, slots, strict=True)]
+    return replace(sheet, chords=_spans(sheet, slots, _enrich_partly(slots, symbols, config.amount, seed)))
+
+
+def _search(slots: Sequence[Slot], config: Reharmonization, seed: int) -> list[int]:
+    """The path with the fewest rates outside the style's, found by raising or lowering prices."""
+    profile = PROFILES[config.style]
+    base = _base(slots, seed)
+    prices, best, best_fault = _Prices(), [], np.inf
+    for round_number in range(ROUNDS):
+        path = _viterbi(slots, base, prices)
+        rates = measure(slots, path)
+        fault = _fault(rates, profile, config.amount)
+        if fault < best_fault:
+            best, best_fault = path, fault
+        if fault == 0:
+            break
+        prices = _adjust(prices, rates, profile, config.amount, 0.93**round_number)
+    return best
+
+
+def _base(slots: Sequence[Slot], seed: int) -> Floats:
+    """Log-weight of every chord in every slot without prices; shape (slots, SIZE)."""
+    table = np.stack([weights(s) for s in slots])
+    fit, avoid = p.melody_tables()
+    melody = np.stack([s.melody for s in slots])
+    stressed = np.stack([s.stressed for s in slots])
+    lengths = np.array([s.beats / 2 for s in slots])
+    table[:, : p.NO_CHORD] += MELODY * melody @ fit.T - AVOID * stressed @ avoid.T
+    table[:, : p.NO_CHORD] += TONES * lengths[:, None] * _shared_tones(slots)
+    return np.asarray(table + _variety(slots, seed))
+
+
+def _shared_tones(slots: Sequence[Slot]) -> Floats:
+    """Cosine between the tones of the original and of every chord, 0 where there was none; shape (slots, SIZE - 1)."""
+    originals = np.stack([p.profile(s.chord) for s in slots])
+    return np.asarray(originals @ p.tone_profiles().T)
+
+
+def _variety(slots: Sequence[Slot], seed: int) -> Floats:
+    """Seeded taste: equal for the same place of the same kind of section, a little different on each pass."""
+    table = np.zeros((len(slots), p.SIZE))
+    for row, slot in zip(table, slots, strict=True):
+        label, home = zlib.crc32(slot.label.encode()), tonic(slot.key)[0]
+        place = slot.place // 8
+        shared = np.random.default_rng((abs(seed), label, place)).normal(0, VARIETY, p.SIZE)
+        if slot.pass_number:
+            shared = shared + np.random.default_rng((abs(seed), label, place, slot.pass_number)).normal(
+                0, VARIETY, p.SIZE
+            )
+        # Drawn relative to the tonic, so that a section that returns in another key keeps its harmony.
+        row[: p.NO_CHORD] = np.roll(shared[: p.NO_CHORD].reshape(-1, 12), home, axis=1).ravel()
+    return table
+
+
+def _viterbi(slots: Sequence[Slot], base: Floats, prices: _Prices) -> list[int]:
+    """The path of greatest weight, among the chords that the rules allow."""
+    local = (base + _priced(slots, prices)).astype(np.float32)
+    table = p.transitions() + _priced_moves(prices)
+    allowed = [np.flatnonzero(row > FORBIDDEN / 2) for row in base - base.max(axis=1, keepdims=True)]
+    total, back = local[0, allowed[0]], []
+    for i in range(1, len(slots)):
+        before, here = allowed[i - 1], allowed[i]
+        is_held = before[:, None] == here[None, :]
+        moves = table[before[:, None], here[None, :]] - np.float32(_change_cost(slots[i], prices))
+        scores = total[:, None] + np.where(is_held, 0.0, moves)
+        pointers = scores.argmax(axis=0)
+        back.append(pointers)
+        total = scores[pointers, np.arange(len(here))] + local[i, here]
+    at = int(total.argmax())
+    path = [int(allowed[-1][at])]
+    for pointers, before in zip(reversed(back), reversed(allowed[:-1]), strict=True):
+        at = int(pointers[at])
+        path.append(int(before[at]))
+    return path[::-1]
+
+
+def _change_cost(slot: Slot, prices: _Prices) -> float:
+    """Chords change where the original does, or on a downbeat; otherwise it costs more."""
+    if slot.is_change:
+        return prices.rhythm - 0.7
+    return prices.rhythm + (0.0 if slot.is_downbeat else 0.4)
+
+
+def _priced(slots: Sequence[Slot], prices: _Prices) -> Floats:
+    """The part of the prices that one chord in one slot pays; shape (slots, SIZE)."""
+    table = np.zeros((len(slots), p.SIZE))
+    roots = np.arange(p.NO_CHORD) % 12
+    kinds = p.classes()
+    is_dominant = np.isin(kinds, ("dom", "sus"))
+    outside = _outside_tones(slots)
+    for row, slot in zip(table, slots, strict=True):
+        length = slot.beats / 2
+        if not slot.chord.is_none:
+            held = 2.0 if slot.is_last or (slot.is_section_end and slot.is_downbeat) else 1.0
+            row[: p.NO_CHORD] -= prices.keep * held * length * (roots != slot.chord.root)
+        row[is_dominant] += prices.dominants * length
+    table[:, : p.NO_CHORD] += prices.outside * outside
+    return table
+
+
+def _outside_tones(slots: Sequence[Slot]) -> Floats:
+    """Chord tones outside the key, in half bars; shape (slots, SIZE - 1)."""
+    tones = np.array([[t in s.pitch_classes for t in range(12)] for s in p.specs()], dtype=np.float64)
+    outside = np.array([[t not in collection(s.key) for t in range(12)] for s in slots], dtype=np.float64)
+    lengths = np.array([s.beats / 2 for s in slots])
+    return np.asarray(lengths[:, None] * (outside @ tones.T))
+
+
+def _priced_moves(prices: _Prices) -> NDArray[np.float32]:
+    """The part of the prices that a move from chord to chord pays; shape (SIZE, SIZE)."""
+    fifth, two_five = _moves()
+    return np.asarray(prices.fifths * fifth + prices.two_fives * two_five, dtype=np.float32)
+
+
+_MOVES: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+
+
+def _moves() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """1 where the root falls a fifth, and where that is a ii going to its V."""
+    if not _MOVES:
+        roots = np.arange(p.NO_CHORD) % 12
+        kinds = p.classes()[: p.NO_CHORD]
+        fifth, two_five = np.zeros((p.SIZE, p.SIZE), np.float32), np.zeros((p.SIZE, p.SIZE), np.float32)
+        falls = (roots[None, :] - roots[:, None]) % 12 == 5
+        fifth[: p.NO_CHORD, : p.NO_CHORD] = falls
+        to_dominant = np.isin(kinds, ("min", "hdim"))[:, None] & np.isin(kinds, ("dom", "sus"))[None, :]
+        two_five[: p.NO_CHORD, : p.NO_CHORD] = falls & to_dominant
+        _MOVES.append((fifth, two_five))
+    return _MOVES[0]
+
+
+def measure(slots: Sequence[Slot], path: Sequence[int]) -> dict[str, float]:
+    """The rates of a path: those of `Profile`, and "changed", the share of time on another root than the original's."""
+    runs = _runs(slots, path)
+    if not runs:
+        return {}
+    lengths = np.array([n for _, n in runs], dtype=np.float64)
+    kinds = [p.class_of(c) for c, _ in runs]
+    bars = len({s.bar for s, c in zip(slots, path, strict=True) if c != p.NO_CHORD})
+    pairs = list(pairwise(runs))
+    moves = [(b[0] - a[0]) % 12 for a, b in pairs if a[0] % 12 != b[0] % 12]
+    two_fives = sum(_moves()[1][a[0], b[0]] for a, b in pairs)
+    known = [(s.beats, c % 12 != s.chord.root) for s, c in zip(slots, path, strict=True) if not s.chord.is_none]
+    return {
+        "dominants": float(lengths[[k in ("dom", "sus") for k in kinds]].sum() / lengths.sum()),
+        "two_fives": 32 * float(two_fives) / bars,
+        "fifths": moves.count(5) / len(moves) if moves else 0.0,
+        "chords_per_bar": len(runs) / bars,
+        "outside": _outside(runs),
+        "changed": sum(n for n, differs in known if differs) / max(1, sum(n for n, _ in known)),
+    }
+
+
+def _runs(slots: Sequence[Slot], path: Sequence[int]) -> list[tuple[int, int]]:
+    """Chords with their lengths in beats, repeats joined, silence left out."""
+    runs: list[tuple[int, int]] = []
+    for slot, chord in zip(slots, path, strict=True):
+        if chord == p.NO_CHORD:
+            continue
+        if runs and runs[-1][0] == chord:
+            runs[-1] = (chord, runs[-1][1] + slot.beats)
+        else:
+            runs.append((chord, slot.beats))
+    return runs
+
+
+def _outside(runs: Sequence[tuple[int, int]]) -> float:
+    chroma = np.zeros(12)
+    for chord, length in runs:
+        chroma[sorted(p.specs()[chord].pitch_classes)] += length
+    scale = [(best_diatonic(chroma) + s) % 12 for s in (0, 2, 4, 5, 7, 9, 11)]
+    return float(1 - chroma[scale].sum() / chroma.sum())
+
+
+_WIDTHS = {"dominants": 0.1, "two_fives": 2.5, "fifths": 0.12, "chords_per_bar": 0.3, "outside": 0.05, "changed": 0.08}
+
+
+def _faults(rates: dict[str, float], profile: Profile, amount: float) -> dict[str, float]:
+    """How far each rate is outside its interval, in typical widths: negative below, positive above, 0 inside.
+
+    Below amount 1 the least values fall in proportion: there is less style to reach.
+    """
+    result = {}
+    for name in ("dominants", "two_fives", "fifths", "chords_per_bar", "outside"):
+        least, most = getattr(profile, name)
+        least = least * amount
+        result[name] = (min(0.0, rates[name] - least) + max(0.0, rates[name] - most)) / _WIDTHS[name]
+    result["changed"] = max(0.0, rates["changed"] - MAX_CHANGED * amount) / _WIDTHS["changed"]
+    return result
+
+
+def _fault(rates: dict[str, float], profile: Profile, amount: float) -> float:
+    return sum(abs(v) for v in _faults(rates, profile, amount).values()) if rates else 0.0
+
+
+def _adjust(prices: _Prices, rates: dict[str, float], profile: Profile, amount: float, step: float) -> _Prices:
+    """Prices against the faults: earn what is missing, pay for what is too much."""
+    fault = {name: float(np.clip(v, -2, 2)) * step for name, v in _faults(rates, profile, amount).items()}
+    return _Prices(
+        keep=prices.keep + 0.8 * fault["changed"],
+        dominants=prices.dominants - 0.5 * fault["dominants"],
+        two_fives=prices.two_fives - 0.7 * fault["two_fives"],
+        fifths=prices.fifths - 0.5 * fault["fifths"],
+        rhythm=prices.rhythm + 0.5 * fault["chords_per_bar"],
+        outside=prices.outside - 0.3 * fault["outside"],
+    )
+
+
+def _enrich_partly(slots: Sequence[Slot], symbols: list[str], amount: float, seed: int) -> list[str]:
+    """Up to half way, only some of the chords get their sevenths and ninths: twice ``amount`` of them."""
+    if amount >= 0.5:
+        return symbols
+    result, plain = list(symbols), False
+    for i, slot in enumerate(slots):
+        if i == 0 or symbols[i] != symbols[i - 1]:
+            plain = np.random.default_rng((abs(seed), 7, i)).random() >= 2 * amount
+        if plain and not slot.chord.is_none:
+            result[i] = simplify(slot.symbol)
+    return result
+
+
+def _spans(sheet: LeadSheet, slots: Sequence[Slot], symbols: Sequence[str]) -> tuple[Chord, ...]:
+    """Chords in seconds, gapless over the song, equal neighbours joined."""
+    grid = sheet.grid
+    starts = grid.time_at(np.array([s.start for s in slots], dtype=np.float64))
+    spans: list[Chord] = []
+    for i, (start, symbol) in enumerate(zip(starts, symbols, strict=True)):
+        if spans and spans[-1].symbol == symbol:
+            continue
+        at = float(start) if spans or symbol == "N" or i else 0.0
+        if at >= sheet.duration_s:
+            break
+        if not spans and at > 0:
+            spans.append(Chord(0.0, at, "N"))
+        spans.append(Chord(at if spans else 0.0, sheet.duration_s, symbol))
+    closed = [replace(a, end_s=b.start_s) for a, b in pairwise(spans)]
+    trust = sheet.confidence.get("chords", 1.0)
+    return tuple(replace(c, confidence=trust) for c in [*closed, *spans[-1:]])
