@@ -31,14 +31,14 @@ class Knobs:
     """Independent controls of an arrangement; each changes its own thing and nothing else.
 
     Attributes:
-        harmony: 0 (the song's own triads) to 1; 0.5 is the style's own measure.
+        harmony: 0 (the song's own triads) to 1 (the style's own reharmonization).
         swing: 1 is the style's own swing at the song's tempo, 0 straight eighths.
         density: 0 to 1, how much the players talk around the song; 0.5 is the style's own measure.
         melody_instrument: who plays the melody; "" is the style's own choice.
         feel: bass in "two" or in "four" throughout, or "auto": in two during the head.
     """
 
-    harmony: float = 0.5
+    harmony: float = 1.0
     swing: float = 1.0
     density: float = 0.5
     melody_instrument: str = ""
@@ -88,10 +88,10 @@ class Style:
         swing: measure of swing at knob 1: 1 for swing, 0 for even eighths.
         column: whose ranges it is judged by, see `metrics.style.COLUMNS`.
         column_in_three: the same for songs that are played in three.
-        metre: "source" (four stays four), or "3/4" (all in three).
+        harmony: whose rates the chords keep in four, a name in `theory.reharmonize.PROFILES`; in three it is "waltz".
+        metre: "source" (four stays four, six becomes three), "4/4" (six becomes four), or "3/4" (all in three).
         route: "score", by way of lead sheet and players.
         arranger: registry name.
-        harmony: settings of `theory.reharmonize.Reharmonization`; its amount is scaled by the knob.
         mix: the mixer's channels and room.
     """
 
@@ -102,10 +102,10 @@ class Style:
     swing: float
     column: str
     column_in_three: str
+    harmony: str
     metre: Literal["source", "4/4", "3/4"] = "source"
     route: Literal["score"] = "score"
     arranger: str = "band"
-    harmony: dict[str, Any] = field(default_factory=dict)
     mix: Mix = field(default_factory=Mix)
 
     def __post_init__(self) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 from contrafact import style as styles
 from contrafact.arrangers._contract import Arrangement
+from contrafact.config import from_mapping
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._instruments import instrument
 from contrafact.registry import PLAYERS, Card
 from contrafact.score import Part, Score
 from contrafact.style import Knobs, Style, StylePart
+from contrafact.theory.reharmonize import Reharmonization, reharmonize
 from contrafact.theory.retime import retime
 
 CARD = Card(
@@ -73,4 +75,6 @@ def _named(played: Part, part: StylePart) -> Part:
 
 
 def _harmonized(sheet: LeadSheet, style: Style, knobs: Knobs, seed: int) -> LeadSheet:
-    return sheet
+    profile = "waltz" if sheet.metre == "3/4" else style.harmony
+    config = from_mapping(Reharmonization, {"amount": knobs.harmony, "style": profile}, "harmony")
+    return reharmonize(sheet, config, seed)
