@@ -1,9 +1,9 @@
 """Chroma: how strongly each of the twelve pitch classes sounds, by frame and by beat.
 
 Recipe, all in this file: short-time Fourier magnitudes (Hann, 8,192 samples at 22,050 Hz, hop 2,048) are gathered in
-thirds of a semitone from C2 to B6 around the recording's own tuning and compressed logarithmically; their running mean
+thirds of a semitone from C2 to B6 around its own tuning and compressed logarithmically; their running mean
 over an octave is taken away and the negative rest dropped, which removes broadband sound such as drums; the thirds of
-each semitone and all octaves are added. After Müller and Ewert, "Chroma Toolbox", ISMIR 2011 (compression) and Mauch and
+each semitone and all octaves are added. After Müller and Ewert, "Chroma Toolbox", ISMIR 2011 (compression) and Mauch,
 Dixon, "Approximate Note Transcription for the Improved Identification of Difficult Chords", ISMIR 2010 (running mean).
 """
 
