@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -158,7 +158,7 @@ def _bars(
     count = len(starts)
     edges = [*choruses, count]
     result = []
-    for c, (first, end) in enumerate(itertools.pairwise(edges)):
+    for c, (first, end) in enumerate(pairwise(edges)):
         energy = _energy(first, end, count)
         for i in range(first, end):
             beats = slice(starts[i], ends[i])

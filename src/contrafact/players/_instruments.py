@@ -20,7 +20,7 @@ class Instrument:
 
 
 INSTRUMENTS = {
-    "piano": Instrument(0, 36, 100, 60, 86),
+    "piano": Instrument(0, 36, 100, 63, 88),
     "electric-piano": Instrument(4, 36, 96, 57, 84),
     "vibraphone": Instrument(11, 53, 89, 60, 84),
     "organ": Instrument(17, 36, 96, 57, 82),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def lay(form: Form, melody: tuple[MelodyNote, ...], swing: float) -> list[Laid]:
     owner = np.floor(onsets + EARLY).astype(int)
     result: list[Laid] = []
     edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(melody)]
-    for a, b in itertools.pairwise(edges):
+    for a, b in pairwise(edges):
         beat = int(owner[a])
         beat_s = float(np.diff(form.grid.time_at(np.array([beat, beat + 1.0])))[0])
         places, is_swung = _places(onsets[a:b] - beat, beat_s, swing)

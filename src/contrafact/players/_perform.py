@@ -63,7 +63,7 @@ def perform(
     ends = np.minimum(_times(form, beats + lengths, is_swung, swing, phases) + late, form.duration_s)
     ends = np.maximum(ends, np.minimum(onsets + SHORTEST_S, form.duration_s))
     return tuple(
-        Note(float(on), float(off - on), e.pitch, int(np.clip(round(e.velocity), 1, 127)))
+        Note(float(on), float(off - on), e.pitch, min(127, max(1, round(e.velocity))))
         for on, off, e in zip(onsets, ends, events, strict=True)
         if on < form.duration_s - 0.01 and off > on
     )

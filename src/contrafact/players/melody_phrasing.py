@@ -6,9 +6,9 @@ only in rests of a beat and a half or more, and only when the band has opened up
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class Config:
             raise ValueError("density must lie within 0 to 1")
 
 
-PHRASING, FILLS, TOUCH = 21, 22, 23
+PHRASING, FILLS, TOUCH, GRACES = 21, 22, 23, 24
 OFF_BEAT = (
     (70, 0.58),
     (95, 0.59),
@@ -95,10 +95,10 @@ def lead_phases(beat_s: NDArray[np.float64], amount: float) -> NDArray[np.float6
     return np.asarray(0.5 + amount * (phase - 0.5))
 
 
-def lateness_s(beat_s: float) -> float:
+def lateness_s(beat_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Seconds by which a soloist's on-beats lie behind the beat."""
-    slow = min(0.036, 0.075 * beat_s)
-    return min(slow, float(np.interp(60 / beat_s, [x for x, _ in LATE_MS], [y for _, y in LATE_MS])) / 1000)
+    at_tempo = np.interp(60 / beat_s, [x for x, _ in LATE_MS], [y for _, y in LATE_MS]) / 1000
+    return np.asarray(np.minimum(0.075 * beat_s, at_tempo))
 
 
 def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
@@ -132,7 +132,7 @@ def _in_range(notes: list[Laid], voice: Instrument) -> list[Laid]:
 def _phrases(notes: list[Laid]) -> list[list[Laid]]:
     """Notes between rests of a beat or more."""
     groups: list[list[Laid]] = [[notes[0]]]
-    for before, note in itertools.pairwise(notes):
+    for before, note in pairwise(notes):
         if note.beat - before.end >= 1.0:
             groups.append([])
         groups[-1].append(note)
@@ -142,8 +142,7 @@ def _phrases(notes: list[Laid]) -> list[list[Laid]]:
 def _phrased(form: Form, notes: list[Laid], config: Config, seed: int) -> list[Laid]:
     """Long notes on a beat come an eighth early now and then, or late at the start of a phrase; the order stays."""
     result: list[Laid] = []
-    for i, n in enumerate(notes):
-        draws = randomness(seed, PHRASING, i).random(2)
+    for i, (n, draws) in enumerate(zip(notes, randomness(seed, PHRASING, 0).random((len(notes), 2)), strict=True)):
         before = result[-1].beat if result else -4.0
         after = notes[i + 1].beat if i + 1 < len(notes) else n.beat + 8
         beat = n.beat
@@ -164,13 +163,13 @@ def _touched(form: Form, notes: list[Laid], config: Config, seed: int) -> list[E
     louder, unsteady = rng.normal(0, 5, len(notes)), np.clip(rng.normal(0, 0.009, len(notes)), -0.02, 0.02)
     mean = float(np.mean([n.pitch for n in notes]))
     whole = np.floor(np.array([n.beat for n in notes]))
-    beat_s = form.grid.time_at(whole + 1) - form.grid.time_at(whole)
+    behind = config.behind * lateness_s(form.grid.time_at(whole + 1) - form.grid.time_at(whole))
     events = []
     for i, n in enumerate(notes):
         after = notes[i + 1].beat if i + 1 < len(notes) else n.beat + 8
         room = after - n.beat
         length = 0.86 * room if room <= 1.5 else min(max(n.end - n.beat, 0.5), 0.95 * room)
-        late = config.behind * lateness_s(float(beat_s[i])) if n.beat % 1 == 0 else 0.0
+        late = float(behind[i]) if n.beat % 1 == 0 else 0.0
         loud = 82 + _contour(notes, i) + 0.3 * (n.pitch - mean) + float(louder[i])
         events.append(
             Event(n.beat, length, n.pitch, float(np.clip(loud, 40, 112)), late + float(unsteady[i]), n.is_swung)
@@ -196,10 +195,10 @@ def _graces(form: Form, events: list[Event], config: Config, seed: int) -> list[
     """A short note a semitone below some long notes that are approached from below or from a rest."""
     result = []
     starts = np.array([b.first for b in form.bars])
-    for i, e in enumerate(events):
+    chances = randomness(seed, GRACES, 0).random(len(events))
+    for i, (e, chance) in enumerate(zip(events, chances, strict=True)):
         bar = form.bars[max(0, int(np.searchsorted(starts, e.beat, side="right")) - 1)]
         before = events[i - 1] if i else None
-        chance = randomness(seed, PHRASING, 1_000_000 + i).random()
         clear = before is None or (e.beat - before.beat >= 1 and before.pitch != e.pitch - 1)
         if e.length >= 0.9 and clear and chance < 0.3 * config.density * bar.energy:
             length = 0.06 / form.beat_s
@@ -212,21 +211,18 @@ def _fills(form: Form, notes: list[Laid], voice: Instrument, config: Config, see
     if not notes:
         return []
     result: list[Event] = []
-    spans = [(a.end, b.beat, b.pitch) for a, b in itertools.pairwise(notes)]
-    for bar in form.bars[:-1]:
-        if bar.energy < 0.5 or bar.feel == "two":
-            continue
-        rng = randomness(seed, FILLS, bar.index)
-        chance = rng.random()
-        for rest_start, rest_end, pitch in spans:
-            start = max(np.ceil(2 * rest_start + 0.5) / 2, float(bar.first))
-            if not bar.first <= start < bar.first + bar.beats or rest_end - rest_start < 1.5:
-                continue
-            end = min(rest_end - 0.5, bar.first + 2 * bar.beats - 0.5, form.final.first)
-            free = not result or result[-1].beat + result[-1].length <= start
-            if chance < 0.25 + 0.6 * config.density - 0.25 * (config.density < 0.05) and free and end - start >= 1:
-                near = int(np.clip(pitch, voice.low, voice.high))
-                result += phrase(form, float(start), float(end), voice.low, voice.high, near, rng)
+    starts = np.array([b.first for b in form.bars])
+    chance = min(1.0, 1.1 * config.density)
+    for number, (before, after) in enumerate(pairwise(notes)):
+        rng = randomness(seed, FILLS, number)
+        at, near = float(np.ceil(2 * before.end + 0.5) / 2), int(np.clip(after.pitch, voice.low, voice.high))
+        end = min(after.beat - 0.5, float(form.final.first))
+        while end - at >= 1.0 and after.beat - before.end >= 1.5:
+            bar = form.bars[max(0, int(np.searchsorted(starts, at, side="right")) - 1)]
+            stop = min(end, at + float(rng.choice((2.5, 4.5, 6.5))))
+            if rng.random() < chance and bar.energy >= 0.5 and bar.feel == "four":
+                result += phrase(form, at, stop, voice.low, voice.high, near, rng)
+            at = stop + float(rng.choice((1.0, 1.5, 2.0)))
     return result
 
 

@@ -11,8 +11,8 @@ each note on the nearest swung eighth of the new grid, at most a quarter of a be
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,7 +194,7 @@ def _split(start: int, end: int, ratio: Ratio, from_end: bool = False) -> list[f
     if left:
         edges = [start, *edges] if from_end else [*edges, end]
     positions: list[float] = []
-    for a, b in itertools.pairwise(edges):
+    for a, b in pairwise(edges):
         count = max(1, round((b - a) * ratio.speed))
         positions += [a + (b - a) * i / count for i in range(count)]
     return positions
