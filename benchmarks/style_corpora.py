@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.data import pop909, wjazzd
-from contrafact.leadsheet import Chord, LeadSheet
+from contrafact.leadsheet import LeadSheet
 from contrafact.metrics.style import COLUMNS, HEADLINE, Range, StyleScore, statistics, style_score
 from contrafact.metrics.style_statistics import Statistics, harmony
 
 RESULT = Path(__file__).parent / "results" / "style_corpora.json"
 QUANTILES = (5, 10, 25, 50, 75, 90, 95)
-TRUSTED = 0.55
-"""Bass lines of wjazzd that hit the root this often where a chord starts; the others are badly heard."""
+TRUSTED_ROOTS, TRUSTED_STARTS = 0.55, 20
+"""A bass line of wjazzd is trusted that plays the root in this share of at least so many chord starts; bass pitches
+were estimated by machine there, and are noisy."""
 COLUMN = {**COLUMNS["trio swing"], "lead_offbeat_phase": Range(0.58, 0.71)}
 """The trio's ranges, with one range for the lead's off-beats at all tempi: no pop song is at its style's tempo."""
 
@@ -47,14 +48,13 @@ def pop_sheet(song: pop909.Song) -> LeadSheet:
     """The annotated beats and chords."""
     grid = song.grid
     end = max(song.score.end_s, float(grid.beats_s[-1]), *(c.end_s for c in song.chords))
-    chords: list[Chord] = list(song.chords)
     return LeadSheet(
         duration_s=end,
         beats_s=grid.beats_s,
         downbeats_s=grid.beats_s[grid.downbeats],
         metre=song.metre,
         key=song.key,
-        chords=tuple(chords),
+        chords=song.chords,
         melody=(),
         sections=(),
     )
@@ -66,11 +66,16 @@ def complete(found: Iterable[Statistics]) -> list[Statistics]:
     return [values for values in found if needed <= values.keys()]
 
 
+def trusted(values: Statistics) -> bool:
+    """Whether the bass line of a solo can be believed."""
+    return values.get("bass_root", 0) >= TRUSTED_ROOTS and values["bass_root_chances"] >= TRUSTED_STARTS
+
+
 def measure(jazz_found: list[Statistics], pop_found: list[Statistics]) -> dict[str, object]:
     """The table: quantiles of the score and of the rows passed, and the area under the ROC curve."""
     scores = {
         "wjazzd, all with bass": [style_score(v, COLUMN) for v in jazz_found],
-        "wjazzd, trusted bass": [style_score(v, COLUMN) for v in jazz_found if v["bass_root"] >= TRUSTED],
+        "wjazzd, trusted bass": [style_score(v, COLUMN) for v in jazz_found if trusted(v)],
         "pop909": [style_score(v, COLUMN) for v in pop_found],
     }
     totals = {name: np.array([s.total for s in found]) for name, found in scores.items()}

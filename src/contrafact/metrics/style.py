@@ -17,7 +17,7 @@ from contrafact.config import did_you_mean
 from contrafact.errors import SettingsError
 from contrafact.metrics.style_statistics import statistics
 
-__all__ = ["COLUMNS", "HEADLINE", "Range", "StyleScore", "score_all", "statistics", "style_score"]
+__all__ = ["COLUMNS", "HEADLINE", "Range", "StyleScore", "ranges", "score_all", "statistics", "style_score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +246,16 @@ def style_score(
 def score_all(values: Mapping[str, float], column: str | Mapping[str, Range | TempoRange]) -> StyleScore:
     """As `style_score`, with every row that the style has."""
     return style_score(values, column, _column(column) if isinstance(column, str) else column)
+
+
+def ranges(name: str, values: Mapping[str, float]) -> dict[str, Range]:
+    """The ranges of column ``name`` at the tempo in ``values``, by row.
+
+    Raises:
+        SettingsError: no such column.
+    """
+    found = {row: _at_tempo(limits, values) for row, limits in _column(name).items()}
+    return {row: limits for row, limits in found.items() if limits is not None}
 
 
 def _column(name: str) -> dict[str, Range | TempoRange]:

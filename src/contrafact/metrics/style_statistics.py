@@ -29,6 +29,8 @@ ON_BEAT = 0.2
 """An onset this near to a beat (in beats) belongs to it; beyond lie sixteenths and swung eighths."""
 OFF_BEAT = (0.4, 0.85)
 """Phases of off-beat eighths, from even to hard swing."""
+LONG = 0.9
+"""Beats from which a melody note is long: a beat, played with the usual small gap after it."""
 ROLL_S = 0.08
 """Onsets closer than this are one attack: a rolled chord."""
 LOUD, SOFT = 70, 35
@@ -85,9 +87,9 @@ def harmony(sheet: LeadSheet) -> Statistics:
 
 def _merged(sheet: LeadSheet) -> list[tuple[ChordSpec, float]]:
     """Chords and their lengths in beats; repeats are joined, whatever their bass, and "no chord" is dropped."""
-    grid = sheet.grid
-    spans = [(parse(c.symbol), grid.beat_at(np.array([c.start_s, c.end_s]))) for c in sheet.chords]
-    sounding = [(spec, float(ends[1] - ends[0])) for spec, ends in spans if not spec.is_none]
+    ends = sheet.grid.beat_at(np.array([(c.start_s, c.end_s) for c in sheet.chords]).reshape(-1, 2))
+    spans = zip((parse(c.symbol) for c in sheet.chords), ends[:, 1] - ends[:, 0], strict=True)
+    sounding = [(spec, float(length)) for spec, length in spans if not spec.is_none]
     runs = groupby(sounding, key=lambda c: (c[0].root, c[0].tones))
     return [(items[0][0], sum(length for _, length in items)) for items in (list(run) for _, run in runs)]
 
@@ -175,13 +177,13 @@ def _walked(grid: BeatGrid, notes: Sequence[Note]) -> NDArray[np.bool_]:
 
 def _root_hits(sheet: LeadSheet, samples: Floats) -> Statistics:
     """How often the bass plays the root, or the written bass, where a chord starts."""
+    beats = np.round(sheet.grid.beat_at(np.array([c.start_s for c in sheet.chords]))).astype(int)
     hits = []
-    for chord in sheet.chords:
+    for chord, beat in zip(sheet.chords, beats, strict=True):
         spec = parse(chord.symbol)
-        beat = round(float(sheet.grid.beat_at(chord.start_s)))
         if not spec.is_none and 0 <= beat < len(samples) and np.isfinite(samples[beat]):
             hits.append(int(samples[beat]) % 12 in (spec.root, spec.bass_pitch_class))
-    return {"bass_root": float(np.mean(hits))} if hits else {}
+    return {"bass_root": float(np.mean(hits)), "bass_root_chances": float(len(hits))} if hits else {}
 
 
 # Lead line
@@ -215,26 +217,25 @@ def _beats_of(grid: BeatGrid, notes: Sequence[Note]) -> Floats:
 def avoid_notes(sheet: LeadSheet, part: Part) -> Statistics:
     """Share of the melody's beats on which a long or strong note is one that its chord should not carry."""
     grid = sheet.grid
-    starts = np.array([c.start_s for c in sheet.chords])
-    specs = [parse(c.symbol) for c in sheet.chords]
     points = _sample_points(grid)
-    strong = _strong(grid)
+    specs = [parse(c.symbol) for c in sheet.chords]
+    under = np.searchsorted([c.start_s for c in sheet.chords], points, side="right") - 1
+    begins = _beats_of(grid, part.notes)
+    ends = grid.beat_at(np.array([n.end_s for n in part.notes]))
+    strong = np.isin(np.round(begins), _strong(grid)) & (np.abs(begins - np.round(begins)) <= ON_BEAT)
+    counts = strong | (ends - begins >= LONG)
     sung = clashing = 0
-    for note in part.notes:
-        first, last = np.searchsorted(points, [note.onset_s, note.end_s])
-        begins, ends = grid.beat_at(np.array([note.onset_s, note.end_s]))
-        counts = ends - begins >= 0.9 or (abs(begins - round(begins)) <= ON_BEAT and round(begins) in strong)
-        for beat in range(first, last):
-            chord = int(np.searchsorted(starts, points[beat], side="right")) - 1
-            sung += 1
-            clashing += counts and chord >= 0 and is_avoided(specs[chord], note.pitch)
-    return {"avoid_note_beats": clashing / sung} if sung else {}
+    for note, exposed in zip(part.notes, counts, strict=True):
+        chords = under[slice(*np.searchsorted(points, [note.onset_s, note.end_s]))]
+        sung += len(chords)
+        clashing += exposed * sum(c >= 0 and is_avoided(specs[c], note.pitch) for c in chords)
+    return {"avoid_note_beats": float(clashing / sung)} if sung else {}
 
 
-def _strong(grid: BeatGrid) -> set[int]:
+def _strong(grid: BeatGrid) -> list[int]:
     """Beats 1 and 3 of four, otherwise 1."""
     offsets = (0, 2) if grid.beats_per_bar == 4 else (0,)
-    return {int(d) + o for d in grid.downbeats for o in offsets}
+    return [int(d) + o for d in grid.downbeats for o in offsets]
 
 
 AVOIDED: dict[str, frozenset[int]] = {
