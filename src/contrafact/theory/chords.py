@@ -258,7 +258,7 @@ def simplify(symbol: str) -> str:
 
 
 def display(symbol: str) -> str:
-    """The symbol as musicians write it: "Cmaj9", "G7(♭9♭13)", "Dm7/C", "N.C."."""
+    """The symbol as musicians write it: "Cmaj9", "G7♭9♭13", "Dm7/C", "N.C."."""
     spec = parse(symbol)
     if spec.is_none:
         return "N.C."
@@ -273,9 +273,13 @@ def display(symbol: str) -> str:
         text, degrees = f"{text}/9", ()
     elif quality == "minmaj7" and degrees == ("9",):
         text, degrees = "m(maj9)", ()
-    inside = "".join(_pretty(d) if d[0] in "b#" else f"add{d}" for d in degrees)
+    elif quality == "7":
+        natural = next((d for d in ("13", "9") if d in degrees), "7")
+        text, degrees = natural, tuple(d for d in degrees if d != natural)
+    altered = "".join(_pretty(d) for d in degrees if d[0] in "b#")
+    added = "".join(f"(add{d})" for d in degrees if d[0] not in "b#")
     below = f"/{_pretty(spell(spec.bass_pitch_class))}" if spec.bass else ""
-    return root + text + (f"({inside})" if inside else "") + below
+    return root + text + (altered if spec.tones[-1] > 12 else f"({altered})" if altered else "") + added + below
 
 
 def _pretty(name: str) -> str:

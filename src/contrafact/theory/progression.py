@@ -126,6 +126,8 @@ def _preference(before: str, after: str, step: int) -> float:
 
 def _fall_of_a_fifth(before: str, after: str, a: str, b: str) -> float:
     """ii goes to V, altered dominants to minor and natural ones to major."""
+    if a == "min" and before in ("min6(9)", "minmaj7(9)"):
+        return -1.0
     if a == "min":
         return {"dom": -0.5 if after in ALTERED[:2] else 0.0, "sus": -0.2, "min": -0.9}.get(b, -1.3)
     if a == "hdim":
@@ -161,6 +163,12 @@ def melody_tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         fit[i] = log_likelihood(spec)[degrees]
         avoid[i] = np.isin(degrees, sorted(avoid_degrees(spec)))
     return fit, avoid
+
+
+@lru_cache(maxsize=1)
+def tone_sets() -> NDArray[np.float64]:
+    """1 where a chord has a pitch class; shape (SIZE - 1, 12)."""
+    return np.array([[float(t in s.pitch_classes) for t in range(12)] for s in specs()])
 
 
 @lru_cache(maxsize=1)

@@ -41,9 +41,9 @@ class Profile:
         outside: share of chord-tone time outside the best seven-note scale.
     """
 
-    dominants: Interval = (0.23, 0.44)
+    dominants: Interval = (0.23, 0.47)
     two_fives: Interval = (4.2, 10.5)
-    fifths: Interval = (0.44, 0.70)
+    fifths: Interval = (0.44, 0.72)
     chords_per_bar: Interval = (0.76, 1.45)
     outside: Interval = (0.07, 0.22)
 
@@ -75,9 +75,9 @@ class Reharmonization:
 
 MAX_CHANGED = 0.5
 """Most of the time that may stand on another root than the original's, at amount 1."""
-KEEP, TONES, MELODY, AVOID, RHYTHM = 1.1, 2.5, 0.30, 6.0, 0.5
+KEEP, TONES, MELODY, AVOID, RHYTHM = 1.1, 2.5, 0.30, 8.0, 0.5
 VARIETY = 0.35
-ROUNDS = 14
+ROUNDS, CLOSE = 14, 0.1
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ def reharmonize(sheet: LeadSheet, config: Reharmonization, seed: int) -> LeadShe
 def _search(slots: Sequence[Slot], config: Reharmonization, seed: int) -> list[int]:
     """The path with the fewest rates outside the style's, found by raising or lowering prices."""
     profile = PROFILES[config.style]
-    base = _base(slots, seed)
+    table = _weigh(slots, seed)
     prices, best, best_fault = _Prices(), [], np.inf
     for round_number in range(ROUNDS):
-        path = _viterbi(slots, base, prices)
+        path = _viterbi(slots, table, prices)
         rates = measure(slots, path)
         fault = _fault(rates, profile, config.amount)
         if fault < best_fault:
             best, best_fault = path, fault
-        if fault == 0:
+        if fault < CLOSE:
             break
         prices = _adjust(prices, rates, profile, config.amount, 0.93**round_number)
     return best
@@ -162,11 +162,11 @@ def _variety(slots: Sequence[Slot], seed: int) -> Floats:
     return table
 
 
-def _viterbi(slots: Sequence[Slot], base: Floats, prices: _Prices) -> list[int]:
+def _viterbi(slots: Sequence[Slot], weighed: _Weights, prices: _Prices) -> list[int]:
     """The path of greatest weight, among the chords that the rules allow."""
-    local = (base + _priced(slots, prices)).astype(np.float32)
+    local = weighed.priced(prices).astype(np.float32)
     table = p.transitions() + _priced_moves(prices)
-    allowed = [np.flatnonzero(row > FORBIDDEN / 2) for row in base - base.max(axis=1, keepdims=True)]
+    allowed = [np.flatnonzero(row > FORBIDDEN / 2) for row in weighed.base - weighed.base.max(axis=1, keepdims=True)]
     total, back = local[0, allowed[0]], []
     for i in range(1, len(slots)):
         before, here = allowed[i - 1], allowed[i]
@@ -191,29 +191,45 @@ def _change_cost(slot: Slot, prices: _Prices) -> float:
     return prices.rhythm + (0.0 if slot.is_downbeat else 0.4)
 
 
-def _priced(slots: Sequence[Slot], prices: _Prices) -> Floats:
-    """The part of the prices that one chord in one slot pays; shape (slots, SIZE)."""
-    table = np.zeros((len(slots), p.SIZE))
-    roots = np.arange(p.NO_CHORD) % 12
-    kinds = p.classes()
-    is_dominant = np.isin(kinds, ("dom", "sus"))
-    outside = _outside_tones(slots)
-    for row, slot in zip(table, slots, strict=True):
-        length = slot.beats / 2
-        if not slot.chord.is_none:
-            held = 2.0 if slot.is_last or (slot.is_section_end and slot.is_downbeat) else 1.0
-            row[: p.NO_CHORD] -= prices.keep * held * length * (roots != slot.chord.root)
-        row[is_dominant] += prices.dominants * length
-    table[:, : p.NO_CHORD] += prices.outside * outside
-    return table
+@dataclass(frozen=True)
+class _Weights:
+    """The local weights of a song, all of shape (slots, SIZE).
+
+    Attributes:
+        base: log-weights that have no price.
+        departs: half bars on another root than the original's, weighted by `_hold`.
+        dominant: half bars on a dominant.
+        outside: chord tones outside the key, in half bars.
+    """
+
+    base: Floats
+    departs: Floats
+    dominant: Floats
+    outside: Floats
+
+    def priced(self, prices: _Prices) -> Floats:
+        """The weights at given prices."""
+        return self.base - prices.keep * self.departs + prices.dominants * self.dominant + prices.outside * self.outside
 
 
-def _outside_tones(slots: Sequence[Slot]) -> Floats:
-    """Chord tones outside the key, in half bars; shape (slots, SIZE - 1)."""
-    tones = np.array([[t in s.pitch_classes for t in range(12)] for s in p.specs()], dtype=np.float64)
-    outside = np.array([[t not in collection(s.key) for t in range(12)] for s in slots], dtype=np.float64)
+def _hold(slot: Slot) -> float:
+    """How firmly a slot keeps its root: ends of sections and of the song more, sections heard before a little less."""
+    if slot.is_last or (slot.is_section_end and slot.is_downbeat):
+        return 2.0
+    return 0.8 if slot.pass_number else 1.0
+
+
+def _weigh(slots: Sequence[Slot], seed: int) -> _Weights:
+    roots = np.arange(p.SIZE) % 12
     lengths = np.array([s.beats / 2 for s in slots])
-    return np.asarray(lengths[:, None] * (outside @ tones.T))
+    held = np.array([_hold(s) for s in slots])
+    original = np.array([s.chord.root for s in slots])
+    departs = ((roots != original[:, None]) & (original[:, None] >= 0)) * (held * lengths)[:, None]
+    dominant = np.isin(p.classes(), ("dom", "sus")) * lengths[:, None]
+    tones = np.zeros((p.SIZE, 12))
+    tones[: p.NO_CHORD] = p.tone_sets()
+    keys = np.array([[t not in collection(s.key) for t in range(12)] for s in slots], dtype=np.float64)
+    return _Weights(_base(slots, seed), departs, dominant, lengths[:, None] * (keys @ tones.T))
 
 
 def _priced_moves(prices: _Prices) -> NDArray[np.float32]:
@@ -230,10 +246,11 @@ def _moves() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if not _MOVES:
         roots = np.arange(p.NO_CHORD) % 12
         kinds = p.classes()[: p.NO_CHORD]
+        is_two = np.array([s.is_minor_seventh for s in p.specs()])
         fifth, two_five = np.zeros((p.SIZE, p.SIZE), np.float32), np.zeros((p.SIZE, p.SIZE), np.float32)
         falls = (roots[None, :] - roots[:, None]) % 12 == 5
         fifth[: p.NO_CHORD, : p.NO_CHORD] = falls
-        to_dominant = np.isin(kinds, ("min", "hdim"))[:, None] & np.isin(kinds, ("dom", "sus"))[None, :]
+        to_dominant = is_two[:, None] & np.isin(kinds, ("dom", "sus"))[None, :]
         two_five[: p.NO_CHORD, : p.NO_CHORD] = falls & to_dominant
         _MOVES.append((fifth, two_five))
     return _MOVES[0]
@@ -277,7 +294,7 @@ def _runs(slots: Sequence[Slot], path: Sequence[int]) -> list[tuple[int, int]]:
 def _outside(runs: Sequence[tuple[int, int]]) -> float:
     chroma = np.zeros(12)
     for chord, length in runs:
-        chroma[sorted(p.specs()[chord].pitch_classes)] += length
+        chroma += p.tone_sets()[chord] * length
     scale = [(best_diatonic(chroma) + s) % 12 for s in (0, 2, 4, 5, 7, 9, 11)]
     return float(1 - chroma[scale].sum() / chroma.sum())
 
@@ -311,7 +328,7 @@ def _adjust(prices: _Prices, rates: dict[str, float], profile: Profile, amount: 
         dominants=prices.dominants - 0.5 * fault["dominants"],
         two_fives=prices.two_fives - 0.7 * fault["two_fives"],
         fifths=prices.fifths - 0.5 * fault["fifths"],
-        rhythm=prices.rhythm + 0.5 * fault["chords_per_bar"],
+        rhythm=prices.rhythm + 1.0 * fault["chords_per_bar"],
         outside=prices.outside - 0.3 * fault["outside"],
     )
 

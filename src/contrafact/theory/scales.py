@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ CHORD_SCALES: dict[str, tuple[int, ...]] = {
 """Semitones above the root."""
 
 
+@lru_cache(maxsize=64)
 def collection(key: str) -> frozenset[int]:
     """Pitch classes of the key signature: a minor key has those of its relative major."""
     return DIATONIC[(7 * fifths(key)) % 12]

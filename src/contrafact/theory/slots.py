@@ -90,7 +90,7 @@ def cut(sheet: LeadSheet) -> tuple[Slot, ...]:
     spans, bars = _spans(grid)
     if not spans:
         return ()
-    symbols = _fill_short_gaps([_main_symbol(sheet, grid, a, b) for a, b in spans], bars)
+    symbols = _fill_short_gaps(_main_symbols(sheet, grid, spans), bars)
     chords = [parse(s) for s in symbols]
     keys = local_keys(symbols, [b - a for a, b in spans], sheet.key)
     sections = _sections(sheet, grid, spans)
@@ -144,15 +144,20 @@ def _spans(grid: BeatGrid) -> tuple[list[tuple[int, int]], list[int]]:
     return spans, bars
 
 
-def _main_symbol(sheet: LeadSheet, grid: BeatGrid, first: int, end: int) -> str:
-    """The original chord that lasts longest in a span."""
-    a, b = (float(t) for t in grid.time_at(np.array([first, end], dtype=np.float64)))
-    lengths: dict[str, float] = {}
-    for c in sheet.chords:
-        overlap = min(b, c.end_s) - max(a, c.start_s)
-        if overlap > 1e-6:
-            lengths[c.symbol] = lengths.get(c.symbol, 0.0) + overlap
-    return max(lengths, key=lambda s: lengths[s]) if lengths else "N"
+def _main_symbols(sheet: LeadSheet, grid: BeatGrid, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """The original chord that lasts longest in each span."""
+    starts = grid.time_at(np.array([a for a, _ in spans], dtype=np.float64))
+    ends = grid.time_at(np.array([b for _, b in spans], dtype=np.float64))
+    firsts = np.searchsorted([c.end_s for c in sheet.chords], starts, side="right")
+    result = []
+    for a, b, first in zip(starts, ends, firsts, strict=True):
+        lengths = {"N": 0.0}
+        for c in sheet.chords[first:]:
+            if c.start_s >= b:
+                break
+            lengths[c.symbol] = lengths.get(c.symbol, 0.0) + float(min(b, c.end_s) - max(a, c.start_s))
+        result.append(max(lengths, key=lambda s: lengths[s]))
+    return result
 
 
 def _fill_short_gaps(symbols: list[str], bars: Sequence[int]) -> list[str]:

@@ -171,7 +171,7 @@ def _relatives(table: NDArray[np.float64], slot: Slot) -> None:
         if degree == 5:
             _put(table, spec.root, {"min6(9)": -0.5}, -2.6)
     elif spec.third == 3 and spec.fifth != 6:
-        _put(table, spec.root + 3, LYDIAN, -2.0)
+        _put(table, spec.root + 3, {"maj9": 0.0, "maj7": -0.5}, -2.8)
         if degree == 5:
             _put(table, spec.root + 9, HALF_DIMINISHED, -0.9)
     if spec.third == 4 and degree == 7:
