@@ -52,9 +52,17 @@ def notes_of(track: Any) -> Ticks:
 
 
 def pedals_of(track: Any) -> Ticks:
-    """Spans with the sustain pedal down, shape (spans, 2)."""
-    spans = [(p.time, p.duration) for p in track.pedals if p.time >= 0 and p.duration > 0]
-    return np.asarray(spans, dtype="<i4").reshape(-1, 2)
+    """Spans with the sustain pedal down, shape (spans, 2): onset, duration; a pedal never lifted is left out.
+
+    From the controller, because symusic 0.6 lets the first span of a track begin at 0.
+    """
+    fields = track.controls.numpy()
+    is_pedal = (fields["number"] == 64) & (fields["time"] >= 0)
+    times, is_down = fields["time"][is_pedal], fields["value"][is_pedal] >= 64
+    turns = np.flatnonzero(np.diff(is_down, prepend=False))  # down, up, down, up, ...
+    spans = times[turns[: len(turns) // 2 * 2]].reshape(-1, 2)
+    spans = np.stack([spans[:, 0], spans[:, 1] - spans[:, 0]], axis=1)
+    return np.asarray(spans[spans[:, 1] > 0], dtype="<i4")
 
 
 def report(data: bytes, max_notes: int) -> bytes:
@@ -65,7 +73,7 @@ def report(data: bytes, max_notes: int) -> bytes:
     except (RuntimeError, ValueError) as cause:
         return json.dumps({"refused": "INPUT_DAMAGED", "reason": str(cause)}).encode()
     events = (
-        score.note_num() + len(score.tempos) + len(score.time_signatures) + sum(len(t.pedals) for t in score.tracks)
+        score.note_num() + len(score.tempos) + len(score.time_signatures) + sum(len(t.controls) for t in score.tracks)
     )
     if events > max_notes:
         return json.dumps({"refused": "INPUT_TOO_MANY_NOTES"}).encode()

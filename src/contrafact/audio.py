@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -203,14 +205,12 @@ class Writer:
         self.path, self.sample_rate, self.channels = Path(path), sample_rate, channels
         self.frames, self.peak = 0, 0.0
         self._encoding, self._tags, self._may_be_silent = ENCODINGS[format], dict(tags or {}), may_be_silent
-        self._temporary = self.path.with_name(PARTIAL_PREFIX + secrets.token_hex(8))
+        self._temporary = self.path.parent / (PARTIAL_PREFIX + secrets.token_hex(8))
         self._sound: Any = None
 
     def __enter__(self) -> Writer:
         import soundfile
 
-        if self.path.is_dir():
-            raise OutputError("OUTPUT_UNWRITABLE", f"{self.path} is a folder.", "Choose another name with -o.")
         try:
             self._claim_name()
             self._sound = soundfile.SoundFile(
@@ -218,19 +218,24 @@ class Writer:
             )
             self._write_tags()
         except BaseException as cause:
-            self._discard()
-            self._explain(cause)
+            try:
+                self._explain(cause)
+            finally:
+                self._discard()
             raise
         return self
 
     def _claim_name(self) -> None:
-        """Make the temporary file, and learn now whether the target's name is too long for the disk."""
+        """Make the temporary file, and learn now whether the target's name is impossible or a folder's."""
         try:
             os.close(os.open(self._temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             with suppress(FileNotFoundError):
-                os.lstat(self.path)
+                if stat.S_ISDIR(os.stat(self.path).st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         except (OSError, ValueError) as cause:
-            raise output_error(self.path, cause if isinstance(cause, OSError) else OSError(22, str(cause))) from cause
+            raise output_error(
+                self.path, cause if isinstance(cause, OSError) else OSError(errno.EINVAL, str(cause))
+            ) from cause
 
     def _write_tags(self) -> None:
         for key, value in self._tags.items():

@@ -186,7 +186,7 @@ def _warnings(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _unpack(path: Path, container: tuple[str, str], target: Path) -> None:
-    """Let ffmpeg write the file's first sound track to ``target`` as W64 (no 4 GB limit), float32."""
+    """Let ffmpeg write the file's first sound track to ``target`` as float32 WAV, or RF64 above 4 GB, with tags."""
     name, demuxer = container
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
@@ -207,7 +207,13 @@ def _unpack(path: Path, container: tuple[str, str], target: Path) -> None:
         "-i",
         f"file:{path.absolute()}",
     ]
-    write = ["-map", "0:a:0", "-t", str(int(MAX_S) + 2), "-map_metadata", "0", "-c:a", "pcm_f32le", "-f", "w64", "-y"]
+    write = ["-map", "0:a:0", "-t", str(int(MAX_S) + 2), "-map_metadata", "0", "-c:a", "pcm_f32le", "-f", "wav"]
+    write += ["-rf64", "auto", "-y"]
     free = max(0, shutil.disk_usage(target.parent).free - SPARE_BYTES)
     limits = Limits(cpu_s=300 + 4 * (path.stat().st_size >> 20), file_bytes=free, memory_bytes=1 << 32)
-    run_limited([os.path.abspath(ffmpeg), *read, *write, f"file:{target.absolute()}"], path, None, limits)
+    try:
+        run_limited([os.path.abspath(ffmpeg), *read, *write, f"file:{target.absolute()}"], path, None, limits)
+    except InputError as cause:
+        if target.stat().st_size > free - SPARE_BYTES:
+            raise output_error(target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from cause
+        raise

@@ -26,14 +26,20 @@ class Limits:
     """What a child may use.
 
     Attributes:
-        cpu_s: processor time; the wall clock stops it at ten times that, for slow disks and busy machines.
+        cpu_s: processor time.
         file_bytes: size of the largest file it may write.
         memory_bytes: address space, which is far above what is really touched.
+        wall_s: time on the clock; unless given ten times ``cpu_s``, for slow disks and busy machines.
     """
 
     cpu_s: int
     file_bytes: int = 1 << 20
     memory_bytes: int = 3 << 29
+    wall_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.wall_s:
+            object.__setattr__(self, "wall_s", 10.0 * self.cpu_s)
 
 
 @contextmanager
@@ -121,7 +127,7 @@ def run_limited(command: Sequence[str], path: Path, file: BinaryIO | None, limit
             [*guard, *numbers, *command],
             stdin=file if file is not None else subprocess.DEVNULL,
             capture_output=True,
-            timeout=10 * limits.cpu_s,
+            timeout=limits.wall_s,
             check=False,
             env={**os.environ, **one_thread},
         )

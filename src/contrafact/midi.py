@@ -18,7 +18,7 @@ from contrafact.files import write_bytes
 from contrafact.inputs import Limits, open_input, parse
 from contrafact.score import BeatGrid, Floats, Note, Part, Score
 
-MAX_NOTES = 1_000_000  # notes, tempo and metre events together
+MAX_NOTES = 1_000_000  # with controllers, tempo and metre events
 MAX_BYTES = 32 << 20
 MAX_BEATS = 100_000
 MAX_METRES = 1000  # more changes than that are damage, or no metre at all
