@@ -34,6 +34,7 @@ from contrafact.score import Score, Transcription
 from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose
 from contrafact.transcribers._painted import painted
+from contrafact.transcribers.basic_pitch import MODEL
 from contrafact.workplace import Workplace, finished, safe_name, target_folder, workplace
 
 ANALYSIS_RATE = 22_050
@@ -158,7 +159,10 @@ def cover(
             mixed = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
         with clock("report"):
             _write_scores(work.folder, original, arrangement, song.stem)
-            made = Made(song, asked, chosen, sound, transcription, original, arrangement, mixed, settings.transpose)
+            models = {} if sound.score else {"basic_pitch": MODEL.sha256}
+            made = Made(
+                song, asked, chosen, sound, transcription, original, arrangement, mixed, settings.transpose, models
+            )
             report = write_report(work, made, clock.timings)
     return Cover(target, report)
 

@@ -250,5 +250,5 @@ def _gapless_sections(sections: tuple[Section, ...], duration_s: float) -> tuple
 def _monophonic(notes: tuple[MelodyNote, ...]) -> tuple[MelodyNote, ...]:
     ordered = sorted(notes, key=lambda n: n.onset_s)
     ends = [n.onset_s for n in ordered[1:]] + [math.inf]
-    cut = (replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=True))
+    cut = (replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=False))
     return tuple(n for n in cut if n.duration_s > 0)

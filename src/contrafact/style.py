@@ -10,20 +10,7 @@ from typing import Any, Literal
 from contrafact.config import did_you_mean, from_mapping
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import Metre
-
-
-@dataclass(frozen=True)
-class Channel:
-    gain_db: float = 0.0
-    pan: float = 0.0
-    width: float = 1.0
-    send_db: float = -14.0
-
-
-@dataclass(frozen=True)
-class Room:
-    rt60_s: float = 0.8
-    predelay_ms: float = 15.0
+from contrafact.mixer import Channel, Room
 
 
 @dataclass(frozen=True)

@@ -229,6 +229,6 @@ def _fills(form: Form, notes: list[Laid], voice: Instrument, config: Config, see
 def _monophonic(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     """Each note released before the next one starts."""
     ordered = sorted(notes, key=lambda n: n.onset_s)
-    ends = [n.onset_s for n in ordered[1:]] + [float("inf")]
-    cut = [replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=True)]
+    ends = [*(n.onset_s for n in ordered[1:]), float("inf")][: len(ordered)]
+    cut = [replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=False)]
     return tuple(n for n in cut if n.duration_s > 0.005)

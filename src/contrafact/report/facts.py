@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import contrafact
-from contrafact.audio import Audio, SoundFile
+from contrafact.audio import Audio, Recording, SoundFile
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
 from contrafact.metrics.content import content_figures
-from contrafact.metrics.style import score_all, statistics, style_score
+from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, style_score
 from contrafact.mixer import Mixed
-from contrafact.report.page import write_page
+from contrafact.report.page import Scene, write_page
 from contrafact.score import Note, Part, Score, Transcription
 from contrafact.style import Style
 from contrafact.theory.transpose import transpose
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth", "mir_eval")
 LOW_CONFIDENCE = 0.35
+QUIETEST_LUFS = -70.0
+CONTENT_ROWS = (
+    ("chroma cosine, beat by beat", "chroma_cosine", "{:.2f}"),
+    ("melody kept, pitch classes", "melody_chroma", "{:.2f}"),
+    ("chords agreeing, major or minor", "chord_majmin", "{:.2f}"),
+    ("median lag, ms", "lag_ms", "{:.1f}"),
+    ("drift over the song, ms", "drift_ms", "{:.1f}"),
+)
 UNSURE = {
     "beats": "The beat could not be followed surely; the cover's grid is a guess in places.",
     "melody": "Hardly any melody could be made out; the cover may lack the tune.",
@@ -50,6 +59,7 @@ class Made:
     arrangement: Arrangement
     mixed: Mixed
     transpose: int
+    models: dict[str, str]
 
 
 def write_report(work: Workplace, made: Made, timings_s: dict[str, float]) -> dict[str, Any]:
@@ -99,14 +109,17 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
     sound = {
         "lufs": round(made.mixed.lufs, 2),
         "true_peak_dbtp": round(made.mixed.true_peak_dbtp, 2),
-        "source_lufs": round(integrated_loudness(made.heard.source.recording), 2),
+        "source_lufs": round(_source_loudness(made.heard.source.recording), 2),
     }
     return {"summary": summary(content, style), "content": content, "style": style, "sound": sound}
 
 
 def summary(content: Mapping[str, float], style: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The figures as rows of text: label, value, and the same for a copy of the input and for another song."""
-    rows = [row.printed(content) for row in CONTENT_ROWS]
+    rows = []
+    for label, key, pattern in CONTENT_ROWS:
+        texts = [pattern.format(content[k]) if k in content else "" for k in (key, f"{key}_copy", f"{key}_other")]
+        rows.append(dict(zip(("label", "value", "copy", "other"), (label, *texts), strict=True)))
     style_row = {
         "label": f"style score ({style['column']})",
         "value": f"{style['score']:.2f}",
@@ -147,6 +160,10 @@ def warnings(made: Made) -> list[str]:
 
 def _analysis(made: Made) -> Audio:
     return SoundFile.of(made.mixed.cover).mono(made.heard.analysis.sample_rate)
+
+
+def _source_loudness(recording: Recording) -> float:
+    return max(integrated_loudness(recording.blocks(), recording.sample_rate), QUIETEST_LUFS)
 
 
 def _heard_parts(made: Made) -> Score:

@@ -1,0 +1,155 @@
+"""Cover every real song of the open data, as a user would, and tabulate content, style, timing, speed and memory.
+
+    python benchmarks/covers.py [--style jazz-trio] [--out covers/benchmark] [SONG ...]
+
+Each song is one run of the installed command with an empty cache; memory is the proportional set size of the whole
+process tree, sampled. Without SONG: all recordings in CONTRAFACT_DATA/audio_* that are longer than 8 s, stems left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import soundfile
+from record import record
+
+DATA = Path(os.environ.get("CONTRAFACT_DATA", "../shared/data"))
+SHORTEST_S = 8.0
+SAMPLE_S = 0.25
+STEM_WORDS = ("stem_", "_track1", "_track2")
+
+
+def real_songs() -> list[Path]:
+    """All whole songs in the open audio folders, in order."""
+    found = sorted(f for ext in ("ogg", "mp3", "flac", "wav") for f in DATA.glob(f"audio_*/**/*.{ext}"))
+    whole = [f for f in found if not any(word in f.name for word in STEM_WORDS)]
+    return [f for f in whole if soundfile.info(str(f)).duration >= SHORTEST_S]
+
+
+class PeakMemory(threading.Thread):
+    """Largest proportional set size of a process and all its children, in bytes."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.process, self.peak, self.running = psutil.Process(process), 0, True
+
+    def run(self) -> None:
+        while self.running:
+            self.peak = max(self.peak, self.now())
+            time.sleep(SAMPLE_S)
+
+    def now(self) -> int:
+        total = 0
+        try:
+            for process in [self.process, *self.process.children(recursive=True)]:
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.Error:
+                    continue
+        except psutil.Error:
+            return 0
+        return total
+
+
+def cover(song: Path, style: str, out: Path) -> dict[str, object]:
+    """One run; its row of the table."""
+    command = [sys.executable, "-m", "contrafact.cli", "cover", str(song), "--style", style, "-o", str(out), "--json"]
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, "--force"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "CONTRAFACT_CACHE": cache},
+        )
+        memory = PeakMemory(process.pid)
+        memory.start()
+        output, errors = process.communicate()
+        seconds = time.perf_counter() - start
+        memory.running = False
+    last = json.loads(output.splitlines()[-1]) if output.strip() else {"event": "failed", "sentence": errors[-300:]}
+    row: dict[str, object] = {"song": f"{song.parent.name}/{song.name}", "event": last["event"]}
+    if last["event"] != "done":
+        return row | {"failure": last}
+    report = json.loads((Path(last["folder"]) / "report.json").read_text())
+    duration = report["source"]["duration_s"]
+    return row | {
+        "duration_s": duration,
+        "seconds": round(seconds, 2),
+        "share_of_length": round(seconds / duration, 4),
+        "peak_memory_mb": round(memory.peak / 1e6),
+        "song_facts": report["song"],
+        "content": report["figures"]["content"],
+        "style_score": report["figures"]["style"]["score"],
+        "style_score_all_rows": report["figures"]["style"]["score_all_rows"],
+        "style_rows": {r["label"]: [r["value"], r["inside"]] for r in report["figures"]["style"]["rows"]},
+        "sound": report["figures"]["sound"],
+        "timings_s": report["timings_s"],
+        "warnings": [w["message"] for w in report["warnings"]],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("songs", nargs="*", type=Path)
+    parser.add_argument("--style", default="jazz-trio")
+    parser.add_argument("--out", type=Path, default=Path("covers/benchmark"))
+    arguments = parser.parse_args()
+    rows = []
+    for song in arguments.songs or real_songs():
+        rows.append(cover(song, arguments.style, arguments.out))
+        print(line(rows[-1]), flush=True)
+    result = {"style": arguments.style, "summary": summary(rows), "songs": rows}
+    print(json.dumps(result["summary"], indent=1))
+    if not arguments.songs:
+        record(f"covers-{arguments.style}", result)
+
+
+def line(row: dict) -> str:
+    if row["event"] != "done":
+        return f"{row['song']:60} FAILED {row['failure']}"
+    content = row["content"]
+    shown = ("chroma_cosine", "chroma_cosine_other", "lag_ms", "drift_ms", "melody_chroma", "chord_majmin")
+    figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if k in content)
+    return f"{row['song']:60} {row['share_of_length']:.3f} {row['peak_memory_mb']} MB  style {row['style_score']}  {figures}"
+
+
+def summary(rows: list[dict]) -> dict[str, object]:
+    """Counts against the figures that a release must reach."""
+    done = [r for r in rows if r["event"] == "done"]
+    if not done:
+        return {"songs": len(rows), "covered": 0}
+    content = [r["content"] for r in done]
+    margin = np.array([c["chroma_cosine"] - c["chroma_cosine_other"] for c in content])
+    style = np.array([r["style_score"] for r in done])
+    both = (margin >= 0.2) & (style >= 0.75)
+    lag, drift = (np.abs([c[k] for c in content]) for k in ("lag_ms", "drift_ms"))
+    long = [r["share_of_length"] for r in done if r["duration_s"] > 120]
+    return {
+        "songs": len(rows),
+        "covered": len(done),
+        "style_at_least_0.75": int((style >= 0.75).sum()),
+        "style_median": float(np.median(style)),
+        "chroma_margin_at_least_0.2": int((margin >= 0.2).sum()),
+        "chroma_margin_median": float(np.median(margin)),
+        "both": int(both.sum()),
+        "lag_at_most_10_ms": int((lag <= 10).sum()),
+        "drift_at_most_20_ms": int((drift <= 20).sum()),
+        "share_of_length_median_over_2_min": float(np.median(long)) if long else None,
+        "peak_memory_mb_max": max(r["peak_memory_mb"] for r in done),
+    }
+
+
+if __name__ == "__main__":
+    main()
