@@ -82,6 +82,7 @@ def measure(jazz_found: list[Statistics], pop_found: list[Statistics]) -> dict[s
     return {
         "sets": {name: _summary(found) for name, found in scores.items()},
         "auc": round(area(totals["wjazzd, all with bass"], totals["pop909"]), 4),
+        "pop909_by_column": {column: _baseline(pop_found, column) for column in COLUMNS},
         "rows": {
             row: {"wjazzd": _middle(jazz_found, row), "pop909": _middle(pop_found, row)}
             for row in (*HEADLINE, "chords_per_bar", "bass_root", "lead_lateness_ms")
@@ -98,6 +99,12 @@ def _summary(found: list[StyleScore]) -> dict[str, object]:
         "rows_passed_q5_25_50_75_95": [round(float(x), 1) for x in passed],
         "share_at_least_half": round(float(np.mean(totals >= 0.5)), 4),
     }
+
+
+def _baseline(found: list[Statistics], column: str) -> dict[str, float]:
+    """What a style's column gives to plain pop: a cover should lie well above it."""
+    low, middle, high = np.percentile([style_score(v, column).total for v in found], (5, 50, 95))
+    return {"q5": round(float(low), 3), "q50": round(float(middle), 3), "q95": round(float(high), 3)}
 
 
 def _q(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ BEAT = 0.4  # 150 beats a minute
 def sheet_of(chords: Sequence[str], beats_each: int = 4, metre: Metre = "4/4", key: str = "C:maj") -> LeadSheet:
     """Chords of equal length on a steady grid that starts at 0."""
     length = len(chords) * beats_each
-    beats = BEAT * np.arange(length + 1)
+    beats = BEAT * np.arange(length + 1, dtype=np.float64)
     bar = 3 if metre == "3/4" else 4
     spans = [(beats[i * beats_each], beats[(i + 1) * beats_each]) for i in range(len(chords))]
     end = float(beats[-1])
