@@ -1,0 +1,132 @@
+"""Lead-sheet JSON: what we write we read back; what a user may have broken is refused with its place."""
+
+import json
+
+import numpy as np
+import pytest
+
+from contrafact.errors import SettingsError
+from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
+from contrafact.theory.chords import parse
+
+mir_chord = pytest.importorskip("mir_eval").chord
+
+
+def sheet() -> LeadSheet:
+    beats = np.arange(16) * 0.5
+    return LeadSheet(
+        duration_s=8.0,
+        beats_s=beats,
+        downbeats_s=beats[1::4],
+        metre="4/4",
+        key="Bb:maj",
+        chords=(Chord(0.0, 0.5, "N", 0.0), Chord(0.5, 4.0, "Bb:maj7", 0.9), Chord(4.0, 8.0, "F:7(b9,b13)/3", 0.5)),
+        melody=(MelodyNote(0.5, 0.4, 70, 0.8), MelodyNote(1.0, 1.5, 74, 0.7)),
+        sections=(Section(0.0, 4.0, "A"), Section(4.0, 8.0, "B")),
+        confidence={"beats": 0.9},
+    )
+
+
+def edited(**changes) -> str:
+    data = json.loads(to_json(sheet()))
+    data.update(changes)
+    return json.dumps(data)
+
+
+def test_round_trip():
+    back = from_json(to_json(sheet()))
+    assert to_json(back) == to_json(sheet())
+    assert back.chords == sheet().chords
+    assert back.melody == sheet().melody
+    assert back.sections == sheet().sections
+    np.testing.assert_allclose(back.beats_s, sheet().beats_s, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"beats_s": [0.0, 1.0, 0.5]}, "beats_s"),
+        ({"beats_s": [1.0]}, "beats_s"),
+        ({"beats_s": [0.0, float("nan"), 2.0]}, "beats_s"),
+        ({"downbeats_s": [0.25]}, "downbeats_s"),
+        ({"metre": "5/4"}, "metre"),
+        ({"key": "H:dur"}, "key"),
+        ({"chords": [{"start_s": 0, "end_s": 8, "symbol": "Hm7"}]}, "chords[0].symbol"),
+        ({"chords": [{"start_s": 2, "end_s": 1, "symbol": "C:maj"}]}, "chords[0]"),
+        ({"chords": [{"start_s": 0, "end_s": 8}]}, "chords[0]"),
+        ({"chords": [{"start_s": 9, "end_s": 10, "symbol": "C:maj"}]}, "chords[0]"),
+        ({"melody": [{"onset_s": 0, "duration_s": 1, "pitch": 200}]}, "melody[0]"),
+        ({"melody": [{"onset_s": 99, "duration_s": 1, "pitch": 60}]}, "melody[0]"),
+        ({"melody": [{"onset_s": 0, "duration_s": -1, "pitch": 60}]}, "melody[0]"),
+        ({"melody": [{"onset_s": 0, "duration_s": 1, "pitch": 60.5}]}, "pitch"),
+        ({"duration_s": 0}, "duration_s"),
+        ({"duration_s": 1e9}, "duration_s"),
+        ({"tempo": 120}, "tempo"),
+        ({"sections": [{"start_s": -1, "end_s": 8, "label": "A"}]}, "sections[0]"),
+    ],
+)
+def test_nonsense_is_refused_with_its_place(changes, word):
+    with pytest.raises(SettingsError) as caught:
+        from_json(edited(**changes))
+    assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '"x"', "{}"])
+def test_what_is_no_lead_sheet_is_refused(text):
+    with pytest.raises(SettingsError):
+        from_json(text)
+
+
+def test_gaps_and_overlaps_of_an_edited_sheet_are_closed():
+    back = from_json(
+        edited(
+            chords=[
+                {"start_s": 5.0, "end_s": 7.0, "symbol": "C:maj"},
+                {"start_s": 1.0, "end_s": 5.5, "symbol": "G:7"},
+            ],
+            melody=[{"onset_s": 1, "duration_s": 3, "pitch": 60}, {"onset_s": 2, "duration_s": 1, "pitch": 62}],
+            sections=[],
+        )
+    )
+    assert [(c.start_s, c.end_s, c.symbol) for c in back.chords] == [
+        (0.0, 1.0, "N"),
+        (1.0, 5.0, "G:7"),
+        (5.0, 7.0, "C:maj"),
+        (7.0, 8.0, "N"),
+    ]
+    assert [n.duration_s for n in back.melody] == [1.0, 1.0]
+    assert [(s.start_s, s.end_s) for s in back.sections] == [(0.0, 8.0)]
+
+
+SYMBOLS = [
+    f"{root}{kind}{bass}"
+    for root in ("C", "Bb", "F#")
+    for kind in (
+        "",
+        ":maj",
+        ":min7",
+        ":7(b9,b13)",
+        ":maj9(#11)",
+        ":hdim7",
+        ":dim7",
+        ":sus4(b7,9,13)",
+        ":maj6(9)",
+        ":(1,5)",
+    )
+    for bass in ("", "/3", "/b7")
+]
+
+
+@pytest.mark.parametrize("symbol", ["N", *SYMBOLS])
+def test_the_grammar_admits_what_mir_eval_and_theory_understand(symbol):
+    assert HARTE.fullmatch(symbol)
+    mir_chord.encode(symbol)
+    if ":(" not in symbol:
+        parse(symbol)
+
+
+@pytest.mark.parametrize("symbol", ["", "H", "C:", "C:foo", "C:maj7(", "Cmaj7", "C:maj/", "c:maj", "C:6(9)"])
+def test_the_grammar_refuses_what_mir_eval_refuses(symbol):
+    assert not HARTE.fullmatch(symbol)
+    with pytest.raises(mir_chord.InvalidChordException):
+        mir_chord.encode(symbol) if symbol else mir_chord.encode("?")
