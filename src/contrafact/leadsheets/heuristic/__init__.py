@@ -9,7 +9,7 @@ import numpy as np
 
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote
-from contrafact.leadsheets.heuristic import beats, beatwise, chords, downbeats, features, key, sections
+from contrafact.leadsheets.heuristic import beats, beatwise, chords, downbeats, features, key, levels, sections
 from contrafact.registry import Card
 from contrafact.score import BeatGrid, Transcription
 
@@ -33,7 +33,7 @@ class Config:
         tempo_octaves: standard deviation of that belief, in octaves.
     """
 
-    tempo_centre_bpm: float = 95.0
+    tempo_centre_bpm: float = 103.0
     tempo_octaves: float = 0.9
 
     def __post_init__(self) -> None:
@@ -52,30 +52,33 @@ def build(config: Config = Config()) -> LeadSheetReader:
 
 def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadSheet:
     heard = features.extract(audio, transcription)
-    sums = beatwise.chromas(heard)
+    land = beatwise.landscape(heard)
+    sums = land.sums
     period = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
     pulse = beats.pulse(heard, beats.smoothed(heard.onset), period)
-    bars = downbeats.find_bars(beatwise.accents(heard, sums, pulse.beats_s))
+    chosen, level_confidence = levels.choose(land, pulse.beats_s, config.tempo_centre_bpm)
+    grid_s = beats.extend(chosen, heard.duration_s)
+    bars = downbeats.find_bars(beatwise.accents(land, grid_s))
     per_bar = BEATS_PER_BAR[bars.metre]
-    positions = downbeats.positions(bars, len(pulse.beats_s), per_bar)
+    positions = downbeats.positions(bars, len(grid_s), per_bar)
     chroma = sums.mean("chord", np.array([0.0, audio.duration_s]))[0]
     first_key, _ = key.find_key(chroma)
-    found = chords.find_chords(sums, pulse.beats_s, positions, per_bar, first_key, audio.duration_s)
+    found = chords.find_chords(sums, grid_s, positions, per_bar, first_key, audio.duration_s)
     final_key, key_confidence = key.find_key(chroma, found)
-    found = chords.find_chords(sums, pulse.beats_s, positions, per_bar, final_key, audio.duration_s)
-    form = sections.find_sections(heard, sums, pulse.beats_s[bars.downbeats])
-    melody = _melody(transcription, BeatGrid(pulse.beats_s, bars.downbeats, per_bar), final_key, found)
+    found = chords.find_chords(sums, grid_s, positions, per_bar, final_key, audio.duration_s)
+    form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
+    melody = _melody(transcription, BeatGrid(grid_s, bars.downbeats, per_bar), final_key, found)
     return LeadSheet(
         duration_s=audio.duration_s,
-        beats_s=pulse.beats_s,
-        downbeats_s=pulse.beats_s[bars.downbeats],
+        beats_s=grid_s,
+        downbeats_s=grid_s[bars.downbeats],
         metre=bars.metre,
         key=final_key,
         chords=found,
         melody=melody,
         sections=form,
         confidence={
-            "beats": beats.confidence(pulse),
+            "beats": beats.confidence(pulse) * (0.5 + 0.5 * level_confidence),
             "downbeats": bars.confidence,
             "key": key_confidence,
             "chords": _mean_confidence(found),

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 STEP = 0.01  # of the natural logarithm of the period
 WINDOW_S, WINDOW_HOP_S = 10.0, 1.0
+TIGHTNESS = 300.0  # cost of a squared log-deviation from the local period, in clear onsets
+STEADY_SHARE = 0.97  # of the onset strength that a grid of one tempo must catch to be preferred
 LATENCY_S = (
     0.002  # detected minus true onset: noise bursts -6 ms, sampled drums +3 ms, sampled piano +9 ms; a compromise
 )
@@ -83,11 +85,16 @@ def _comb(correlation: Floats) -> Floats:
 
 
 def tempo_curve(onset: Array, centre_bpm: float, octaves: float) -> Floats:
-    """The likeliest beat length at each frame, in seconds, by Viterbi over the tempogram with a tempo prior."""
+    """The likeliest beat length at each frame, in seconds, by Viterbi over the tempogram with a tempo prior.
+
+    The curve keeps within one octave around the song's main tempo: which octave is the beat is decided later.
+    """
     periods = periods_s()
+    score = tempogram(onset)
     prior = -0.5 * (np.log2(60 / periods / centre_bpm) / octaves) ** 2
-    score = 8 * tempogram(onset) + 0.25 * prior
-    path = _smooth_path(score)
+    main = int((score.mean(axis=0) + 0.03 * prior).argmax())
+    octave = np.flatnonzero(np.abs(np.log(periods / periods[main])) <= np.log(2) / 2)
+    path = octave[_smooth_path(8 * score[:, octave])]
     hop = round(WINDOW_HOP_S * FRAME_RATE)
     centres = np.arange(len(path)) * hop
     return np.asarray(np.exp(np.interp(np.arange(len(onset)), centres, np.log(periods[path]))))
@@ -117,7 +124,7 @@ def _smooth_path(score: Floats, change_cost: float = 0.35, jump_cost: float = 12
     return path
 
 
-def track(strength: Array, period_s: Floats, tightness: float = 80.0) -> NDArray[np.int64]:
+def track(strength: Array, period_s: Floats, tightness: float = TIGHTNESS) -> NDArray[np.int64]:
     """Frames of the beats that catch most ``strength`` while keeping near the local period (dynamic programming)."""
     frames = len(strength)
     period = period_s * FRAME_RATE
@@ -146,20 +153,63 @@ def track(strength: Array, period_s: Floats, tightness: float = 80.0) -> NDArray
 
 
 def pulse(features: Features, strength: Array, period_s: Floats) -> Pulse:
-    """Track beats at a given local period and lay a grid of few tempo changes through them."""
+    """Track beats at a given local period and lay a grid of few tempo changes, or none, through them."""
     frames = track(strength, period_s)
     if len(frames) < 4:
         return steady(features, float(np.median(period_s)))
+    index = count_beats(frames, period_s)
     times, weights = refine(features.onset, frames)
-    index = np.concatenate(
-        [[0], np.cumsum(np.maximum(1, np.rint(np.diff(frames) / (period_s[frames[1:]] * FRAME_RATE))))]
-    )
-    grid = trend(index.astype(np.int64), times, weights)
+    grid = trend(index, times, weights)
+    even = one_tempo(features.onset, float(np.median(np.diff(grid))))
+    if len(even) > 4 and _caught(strength, even) >= STEADY_SHARE * _caught(strength, grid):
+        frames = np.rint(even * FRAME_RATE).astype(np.int64)
+        times, weights = refine(features.onset, frames)
+        index = np.arange(len(frames))
+        grid = straight(index, times, weights)
     residual = np.abs(np.interp(index, np.arange(len(grid)), grid) - times)
     heard = weights > 0.1
     spread = float(np.median(residual[heard])) if heard.any() else 0.1
     beats = extend(grid - LATENCY_S, features.duration_s)
     return Pulse(beats, sample(features.onset, beats), spread)
+
+
+def count_beats(frames: NDArray[np.int64], period_s: Floats) -> NDArray[np.int64]:
+    """Number of each tracked beat, where a gap of two periods counts as two."""
+    gaps = np.rint(np.diff(frames) / (period_s[frames[1:]] * FRAME_RATE))
+    return np.concatenate([[0], np.cumsum(np.maximum(1, gaps))]).astype(np.int64)
+
+
+def _caught(strength: Array, times_s: Floats) -> float:
+    """Mean onset strength on a grid, within a frame."""
+    inside = times_s[(times_s >= 0) & (times_s * FRAME_RATE < len(strength))]
+    return float(sample(strength, inside, reach=1).mean()) if len(inside) else 0.0
+
+
+def one_tempo(onset: Array, period_s: float) -> Floats:
+    """The best grid of one tempo within 1 % of ``period_s``, in seconds: from the phase of a long Fourier transform."""
+    size = 1 << int(np.ceil(np.log2(len(onset) * 8)))
+    spectrum = np.abs(rfft(onset - onset.mean(), size))
+    near = np.arange(int(0.99 * size / (period_s * FRAME_RATE)), int(1.01 * size / (period_s * FRAME_RATE)) + 1)
+    near = near[near * 4 < len(spectrum)]
+    if not len(near):
+        return np.zeros(0)
+    comb = sum(spectrum[near * harmonic] for harmonic in (1, 2, 4))
+    period = size / float(near[int(np.argmax(comb))])
+    bins = max(8, round(period))
+    phase = (np.arange(len(onset)) % period) / period
+    folded = np.bincount((phase * bins).astype(np.int64) % bins, weights=onset, minlength=bins)
+    first = (int(uniform_filter1d(folded, 3, mode="wrap").argmax()) + 0.5) / bins * period
+    return np.arange(first, len(onset) - 1, period) / FRAME_RATE
+
+
+def straight(index: NDArray[np.int64], times: Floats, weights: Floats) -> Floats:
+    """Times of beats 0..last on the straight line through ``times`` (robust, by reweighting)."""
+    trust = weights + 1e-3
+    line = np.array([0.0, 0.0])
+    for _ in range(10):
+        line = np.polyfit(index, times, 1, w=np.sqrt(trust))
+        trust = (weights + 1e-3) / np.sqrt((np.polyval(line, index) - times) ** 2 + 0.005**2)
+    return np.asarray(np.polyval(line, np.arange(index[-1] + 1)))
 
 
 def refine(onset: Array, frames: NDArray[np.int64], reach: int = 5) -> tuple[Floats, Floats]:

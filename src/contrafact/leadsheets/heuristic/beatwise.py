@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
-from contrafact.leadsheets.heuristic.beats import sample
 from contrafact.leadsheets.heuristic.features import FRAME_RATE, PITCH_LOW, Array, Features
 
 Floats = NDArray[np.float64]
 
 NOTE_FLOOR = 0.15  # the network's note probability where nothing sounds
+REACH = 3  # frames to either side in which an onset belongs to a beat
 BASS_TOP = 55  # highest MIDI pitch that may be the bass
 _FOLD = np.zeros((88, 12), np.float32)
 _FOLD[np.arange(88), (np.arange(88) + PITCH_LOW) % 12] = 1
@@ -45,7 +46,7 @@ def chromas(features: Features) -> Chromas:
     return Chromas(running((notes * _CHORD_WEIGHT) @ _FOLD), running((notes * _BASS_WEIGHT) @ _FOLD))
 
 
-def running(rows: Array) -> Floats:
+def running(rows: Array | Floats) -> Floats:
     """Cumulated rows with a leading zero row: (frames + 1, columns)."""
     return np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
 
@@ -60,55 +61,69 @@ def span_means(cumulated: Floats, edges_s: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Accents:
-    """What speaks for a bar line at each beat; every row (beats,) has zero mean and unit spread.
+class Landscape:
+    """What starts around each frame: onset strengths widened to their maxima within 35 ms, ready to be read anywhere.
 
     Attributes:
-        change: how much the chord differs from that before.
-        bass: how strongly a bass note starts.
-        kick: low-frequency onset.
-        snare: onset of the highs without the lows.
-        pitched: how much melody and accompaniment start.
-        long: how long the notes are that start here.
+        onset, low, high, pitched, bass: (frames,).
+        sums: running chroma.
     """
 
-    change: Floats
-    bass: Floats
-    kick: Floats
-    snare: Floats
-    pitched: Floats
-    long: Floats
-
-    def matrix(self) -> Floats:
-        """(beats, 6), in the order of the attributes."""
-        return np.stack([self.change, self.bass, self.kick, self.snare, self.pitched, self.long], axis=1)
+    features: Features
+    sums: Chromas
+    onset: Array = field(repr=False)
+    low: Array = field(repr=False)
+    high: Array = field(repr=False)
+    pitched: Array = field(repr=False)
+    bass: Array = field(repr=False)
 
 
-def accents(features: Features, sums: Chromas, beats_s: Floats) -> Accents:
-    """Measure the accents of a beat grid."""
-    low, high = sample(features.low, beats_s), sample(features.high, beats_s)
-    bass_starts = (np.maximum(features.starts - 0.3, 0) * _BASS_WEIGHT).sum(axis=1)
-    return Accents(
-        change=_standard(harmonic_change(sums, beats_s)),
-        bass=_standard(sample(bass_starts, beats_s)),
-        kick=_standard(np.log1p(low)),
-        snare=_standard(np.log1p(high) - 0.5 * np.log1p(low)),
-        pitched=_standard(sample(features.pitched, beats_s)),
-        long=_standard(_long_notes(features, beats_s)),
+def landscape(features: Features) -> Landscape:
+    """Prepare a song for `accents` of any grid."""
+    bass = (np.maximum(features.starts - 0.3, 0) * _BASS_WEIGHT).sum(axis=1)
+    rows = (features.onset, features.low, features.high, features.pitched, bass)
+    return Landscape(features, chromas(features), *(maximum_filter1d(row, 2 * REACH + 1) for row in rows))
+
+
+def at(row: Array, times_s: Floats) -> Floats:
+    """Values of a frame-wise row at times in seconds; 0 outside the song."""
+    frames = np.rint(np.asarray(times_s) * FRAME_RATE).astype(np.int64)
+    inside = (frames >= 0) & (frames < len(row))
+    return np.where(inside, row[np.clip(frames, 0, max(len(row) - 1, 0))], 0.0).astype(np.float64)
+
+
+ACCENTS = ("change 1", "change 2", "change 4", "bass", "kick", "snare", "pitched", "long")
+
+
+def accents(land: Landscape, beats_s: Floats) -> Floats:
+    """What speaks for a bar line at each beat: (beats, 8), columns of zero mean and unit spread.
+
+    The columns are `ACCENTS`: how much the chord differs within 1, 2 and 4 beats; how strongly a bass note starts; low-frequency onset; onset
+    of the highs without the lows; how much melody and accompaniment start; how long the notes are that start here.
+    """
+    low, high = np.log1p(at(land.low, beats_s)), np.log1p(at(land.high, beats_s))
+    columns = (
+        *(harmonic_change(land.sums, beats_s, reach) for reach in (1, 2, 4)),
+        at(land.bass, beats_s),
+        low,
+        high - 0.5 * low,
+        at(land.pitched, beats_s),
+        _long_notes(land.features, beats_s),
     )
+    return np.stack([_standard(c) for c in columns], axis=1)
 
 
-def harmonic_change(sums: Chromas, beats_s: Floats) -> Floats:
-    """Cosine distance between the chroma of the two beats from each beat and of the two before: (beats,)."""
-    period = float(np.median(np.diff(beats_s)))
-    padded = np.concatenate(
-        [[beats_s[0] - 2 * period, beats_s[0] - period], beats_s, beats_s[-1] + period * np.arange(1, 3)]
-    )
+def harmonic_change(sums: Chromas, beats_s: Floats, reach: int) -> Floats:
+    """Cosine distance between the chroma of ``reach`` beats from each beat and of as many before: (beats,)."""
     count = len(beats_s)
+    period = float(np.median(np.diff(beats_s)))
+    away = period * np.arange(1, reach + 1)
+    padded = np.concatenate([beats_s[0] - away[::-1], beats_s, beats_s[-1] + away])
     total = np.zeros(count)
     for which, weight in (("chord", 0.6), ("bass", 0.4)):
-        beat = sums.mean(which, padded)
-        after, before = beat[2 : count + 2] + beat[3 : count + 3], beat[:count] + beat[1 : count + 1]
+        beat = running(sums.mean(which, padded))
+        centre = np.arange(count) + reach
+        after, before = beat[centre + reach] - beat[centre], beat[centre] - beat[centre - reach]
         total += weight * cosine_distance(after, before)
     return total
 
