@@ -27,9 +27,6 @@ from contrafact.metrics.style_statistics import Statistics, harmony
 
 RESULT = Path(__file__).parent / "results" / "style_corpora.json"
 QUANTILES = (5, 10, 25, 50, 75, 90, 95)
-TRUSTED_ROOTS, TRUSTED_STARTS = 0.55, 20
-"""A bass line of wjazzd is trusted that plays the root in this share of at least so many chord starts; bass pitches
-were estimated by machine there, and are noisy."""
 COLUMN = {**COLUMNS["trio swing"], "lead_offbeat_phase": Range(0.58, 0.71)}
 """The trio's ranges, with one range for the lead's off-beats at all tempi: no pop song is at its style's tempo."""
 
@@ -66,16 +63,11 @@ def complete(found: Iterable[Statistics]) -> list[Statistics]:
     return [values for values in found if needed <= values.keys()]
 
 
-def trusted(values: Statistics) -> bool:
-    """Whether the bass line of a solo can be believed."""
-    return values.get("bass_root", 0) >= TRUSTED_ROOTS and values["bass_root_chances"] >= TRUSTED_STARTS
-
-
-def measure(jazz_found: list[Statistics], pop_found: list[Statistics]) -> dict[str, object]:
+def measure(jazz_found: list[Statistics], trusted: list[Statistics], pop_found: list[Statistics]) -> dict[str, object]:
     """The table: quantiles of the score and of the rows passed, and the area under the ROC curve."""
     scores = {
         "wjazzd, all with bass": [style_score(v, COLUMN) for v in jazz_found],
-        "wjazzd, trusted bass": [style_score(v, COLUMN) for v in jazz_found if trusted(v)],
+        "wjazzd, trusted bass": [style_score(v, COLUMN) for v in trusted],
         "pop909": [style_score(v, COLUMN) for v in pop_found],
     }
     totals = {name: np.array([s.total for s in found]) for name, found in scores.items()}
@@ -137,9 +129,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--write", action="store_true", help=f"write {RESULT.name}")
     write = parser.parse_args().write
-    jazz_found = complete(jazz(s) for s in wjazzd.read_all() if s.metre == "4/4" and s.has_bass)
+    solos = [s for s in wjazzd.read_all() if s.metre == "4/4" and s.has_bass]
+    jazz_found = complete(map(jazz, solos))
+    trusted = complete(jazz(s) for s in solos if s.has_trusted_bass)
     pop_found = complete(pop(s) for s in pop909.read_all())
-    table = measure(jazz_found, pop_found)
+    table = measure(jazz_found, trusted, pop_found)
     text = json.dumps({**stamp(), **table}, indent=1)
     print(text)
     if write:

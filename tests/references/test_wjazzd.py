@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import mir_eval
@@ -110,6 +111,21 @@ def test_the_first_chorus_stands_alone(small: Path) -> None:
     chorus = wjazzd.read("A_Tune", small).first_chorus
     assert [c.symbol for c in chorus.chords] == ["N", "Bb:maj7", "G:7"]
     assert chorus.beats_s.tolist() == [1.5, 2.0, 2.5, 3.0]
+
+
+@pytest.mark.parametrize(("bars", "wrong", "trusted"), [(20, 9, True), (20, 10, False), (19, 0, False)])
+def test_a_bass_is_trusted_that_plays_the_roots(bars: int, wrong: int, trusted: bool) -> None:
+    chords = ["Bb:maj7", "N", "G:7"] * bars  # no chord, no vote
+    basses = [None if c == "N" else 46 if c == "Bb:maj7" else 43 for c in chords][: bars * 3 // 2]
+    beats = [
+        wjazzd.Beat(float(i), 1 + i % 4, "4/4", c, "A1", 1, b)
+        for i, (c, b) in enumerate(zip(chords, basses, strict=False))
+    ]
+    voting = [i for i, b in enumerate(beats) if b.chord != "N"]
+    for i in voting[:wrong]:
+        beats[i] = replace(beats[i], bass=41)
+    assert len(voting) == bars
+    assert wjazzd.Solo("A_Tune", (), tuple(beats)).has_trusted_bass is trusted
 
 
 def test_other_metres_have_no_sheet(tmp_path: Path) -> None:

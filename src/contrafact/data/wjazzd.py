@@ -27,6 +27,7 @@ from contrafact.score import BeatGrid, Note, Part, Score
 
 S = TypeVar("S", Chord, Section)
 ARCHIVE = Path("wjazzd") / "wjazzd.tar.xz"
+TRUSTED_ROOTS, TRUSTED_STARTS = 0.55, 20
 SOLO_PROGRAM, BASS_PROGRAM = 65, 32
 BASS_VELOCITY, BASS_LENGTH = 85, 0.9
 """The corpus knows neither loudness nor length of bass notes: one per beat, nine tenths of it long."""
@@ -87,6 +88,18 @@ class Solo:
     def has_bass(self) -> bool:
         """Whether bass notes are annotated at all."""
         return any(b.bass is not None for b in self.beats)
+
+    @property
+    def has_trusted_bass(self) -> bool:
+        """Whether the bass, estimated by machine in this corpus, mostly plays the root where a chord starts.
+
+        That is, at `TRUSTED_ROOTS` or more of at least `TRUSTED_STARTS` such places.
+        """
+        changes = (
+            b for a, b in pairwise((None, *self.beats)) if b and b.chord != "N" and (not a or a.chord != b.chord)
+        )
+        hits = [b.bass % 12 == _pitch_class(b.chord.partition(":")[0]) for b in changes if b.bass is not None]
+        return len(hits) >= TRUSTED_STARTS and sum(hits) >= TRUSTED_ROOTS * len(hits)
 
     @property
     def grid(self) -> BeatGrid:

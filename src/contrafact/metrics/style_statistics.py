@@ -183,7 +183,7 @@ def _root_hits(sheet: LeadSheet, samples: Floats) -> Statistics:
         spec = parse(chord.symbol)
         if not spec.is_none and 0 <= beat < len(samples) and np.isfinite(samples[beat]):
             hits.append(int(samples[beat]) % 12 in (spec.root, spec.bass_pitch_class))
-    return {"bass_root": float(np.mean(hits)), "bass_root_chances": float(len(hits))} if hits else {}
+    return {"bass_root": float(np.mean(hits))} if hits else {}
 
 
 # Lead line
