@@ -67,7 +67,7 @@ def _bar(form: Form, bar: Bar, near: int, density: float, rng: np.random.Generat
         beat = bar.first + i
         chord = form.chord(beat)
         new = i == 0 or form.is_new[beat]
-        if chord.is_none or not (new or (i == 2 and bar.beats >= 4 and draws[0] < 0.75)):
+        if chord.is_none or not (new or (i == 2 and draws[0] < 0.75)):
             continue
         at = events[-1].pitch if events else near
         pitch = place(chord.bass_pitch_class if new else fifth(chord), at, high=50)

@@ -144,7 +144,7 @@ def _bossa(form: Form, bar: Bar, density: float, time: np.random.Generator, talk
         position, slot = bar.first + i / 2, i % len(kicks)
         draws, loud = time.random(3), time.normal(0, 1, 3)
         if draws[0] < kit.CYMBAL_BOSSA[slot]:
-            loudness = kit.CYMBAL_BOSSA_VELOCITY[slot] + 10 * bar.energy + 4 * loud[0]
+            loudness = kit.CYMBAL_BOSSA_VELOCITY[slot] - 4 + 18 * bar.energy + 4 * loud[0]
             events.append(Event(position, 0.3, cymbal, loudness))
         if draws[1] < kicks[slot]:
             events.append(Event(position, 0.3, kit.KICK, 27 + 4 * bar.energy + 3 * loud[1]))

@@ -83,7 +83,7 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
         laid = _within_form(form, laid)
         phrased = _phrased(form, laid, config, seed)
         events = _touched(form, phrased, config, seed)
-        events = events + _graces(form, events, config, seed) + _fills(form, laid, voice, config, seed)
+        events = events + _graces(form, events, voice, config, seed) + _fills(form, laid, voice, config, seed)
         return Part("melody", voice.program, _monophonic(perform(form, events, config.swing, lead_phases)))
 
     return play
@@ -191,7 +191,7 @@ def _contour(notes: list[Laid], i: int) -> float:
     return -10.0 if below > n.pitch < above and is_short else 0.0
 
 
-def _graces(form: Form, events: list[Event], config: Config, seed: int) -> list[Event]:
+def _graces(form: Form, events: list[Event], voice: Instrument, config: Config, seed: int) -> list[Event]:
     """A short note a semitone below some long notes that are approached from below or from a rest."""
     result = []
     starts = np.array([b.first for b in form.bars])
@@ -200,7 +200,7 @@ def _graces(form: Form, events: list[Event], config: Config, seed: int) -> list[
         bar = form.bars[max(0, int(np.searchsorted(starts, e.beat, side="right")) - 1)]
         before = events[i - 1] if i else None
         clear = before is None or (e.beat - before.beat >= 1 and before.pitch != e.pitch - 1)
-        if e.length >= 0.9 and clear and chance < 0.3 * config.density * bar.energy:
+        if e.length >= 0.9 and clear and e.pitch > voice.lowest and chance < 0.3 * config.density * bar.energy:
             length = 0.06 / form.beat_s
             result.append(Event(e.beat, length, e.pitch - 1, e.velocity - 22, e.late_s - 0.065, e.is_swung))
     return result
@@ -229,6 +229,6 @@ def _fills(form: Form, notes: list[Laid], voice: Instrument, config: Config, see
 def _monophonic(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     """Each note released before the next one starts."""
     ordered = sorted(notes, key=lambda n: n.onset_s)
-    ends = [*(n.onset_s for n in ordered[1:]), float("inf")][: len(ordered)]
+    ends = [*(n.onset_s for n in ordered[1:]), float("inf")]
     cut = [replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=False)]
     return tuple(n for n in cut if n.duration_s > 0.005)

@@ -66,6 +66,7 @@ class _Line:
 
     pitch: int = 41
     planned: int | None = None
+    before: int = -1
     direction: int = 0
     run: int = 0
     leapt: bool = False
@@ -76,6 +77,7 @@ class _Line:
         self.run = self.run + 1 if step == self.direction else 1
         self.direction = step
         self.leapt = abs(pitch - self.pitch) >= 5
+        self.before = self.pitch
         self.pitch = pitch
 
 
@@ -161,9 +163,9 @@ INTERVALS = (0.35, 0.9, 0.9, 1.0, 1.0, 1.2, 0.25, 1.1, 0.25, 0.15, 0.1, 0.05, 0.
 
 
 def _contour(line: _Line, pitch: int) -> float:
-    """How well a move continues the line: runs of one to four moves, turns after leaps and near the ends."""
+    """How well a move continues the line: runs of one to four moves, turns after leaps, no swinging to and fro."""
     step = int(np.sign(pitch - line.pitch))
-    weight = 1.0
+    weight = 0.35 if pitch == line.before else 1.0
     if step and step == line.direction:
         weight *= (0.45 if line.leapt else 1.2) if line.run < 4 else 0.2
     if (line.pitch <= LOW_TURN and step < 0) or (line.pitch >= HIGH_TURN and step > 0):

@@ -3,10 +3,11 @@
 Source: `Tempo by style` in the style facts: the candidates are the simple ratios, and the one inside the style's tempo
 range nearest to its centre wins; a ratio that leaves the melody in sixteenths or the chords too dense is disfavoured.
 
-The source's beats stay points of the arranged grid: beats in same and double time; beats or half-beats in half time and
-in three (a half bar of four becomes a bar of three, so the source's beats 1 and 3 are downbeats, and 2 and 4 fall on
-"2&", the second of two dotted quarters). Chords, sections and melody keep their seconds; the player of the melody lays
-each note on the nearest swung eighth of the new grid, at most a quarter of a beat away.
+The source's beats stay points of the arranged grid: beats in same and double time; beats or half-beats in half time
+and in three. There a half bar of four becomes a bar of three, so the source's beats 1 and 3 are downbeats, and 2 and 4
+fall on "2&", the second of two dotted quarters. Only where that would be too fast does a whole bar of four become a bar
+of three: its downbeat stays one, its beat 3 falls on "2&", its beats 2 and 4 on sixteenths. Chords, sections and melody
+keep their seconds; the melody's player lays each note on the nearest swung eighth, at most a quarter of a beat away.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def _whole_song(beats: NDArray[np.float64], duration_s: float, bpm: float) -> ND
         beats = np.array([first, first + 60 / bpm])
     head, tail = beats[1] - beats[0], beats[-1] - beats[-2]
     before = np.arange(np.floor(beats[0] / head + 1e-6), 0, -1)
-    after = np.arange(1, max(0.0, np.floor((duration_s - beats[-1]) / tail + 1e-6)) + 1)
+    after = np.arange(1, max(0.0, np.floor((duration_s - beats[-1]) / tail - 1e-6)) + 1)
     return np.concatenate([np.maximum(0.0, beats[0] - before * head), beats, beats[-1] + after * tail])
 
 

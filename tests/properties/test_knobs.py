@@ -1,0 +1,147 @@
+"""Each knob of an arrangement changes its own thing, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contrafact.arrangers._contract import Arrangement
+from contrafact.errors import ContrafactError
+from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
+from contrafact.registry import ARRANGERS
+from contrafact.score import Part, Score
+from contrafact.theory.chords import parse
+
+SWUNG = {"harmony": 0.0}
+
+
+def song() -> LeadSheet:
+    """64 bars of four at 130, with rests for fills and off-beats to swing."""
+    beat_s, bars = 60 / 130, 64
+    beats = np.arange(4 * bars) * beat_s
+    symbols = ("C:maj", "A:min", "D:min", "G:maj", "E:min", "A:min", "F:maj", "G:maj")
+    chords = tuple(Chord(4 * i * beat_s, 4 * (i + 1) * beat_s, symbols[i % 8]) for i in range(bars))
+    melody = []
+    for i in range(bars):
+        for at in (0.0, 1.0, 1.5, 2.0)[: 4 if i % 2 == 0 else 1]:
+            melody.append(MelodyNote((4 * i + at) * beat_s, 0.45 * beat_s, 62 + (7 * i + int(4 * at)) % 12))
+    edges = np.arange(0, bars + 1, 16) * 4 * beat_s
+    sections = tuple(Section(float(a), float(b), "AABA"[i]) for i, (a, b) in enumerate(pairwise(edges)))
+    return LeadSheet(4 * bars * beat_s, beats, beats[::4], "4/4", "C:maj", chords, tuple(melody), sections)
+
+
+def arranged(**knobs: Any) -> Arrangement:
+    arrangement = ARRANGERS.build("band", style="jazz-trio", knobs=SWUNG | knobs)(song(), Score(()), 7)
+    assert isinstance(arrangement, Arrangement)
+    return arrangement
+
+
+def part(arrangement: Arrangement, name: str) -> Part:
+    found = arrangement.score.part(name)
+    assert found is not None
+    return found
+
+
+def what(part: Part) -> list[tuple[int, int]]:
+    """Pitches and velocities in order of time, without the times."""
+    return [(n.pitch, n.velocity) for n in part.notes]
+
+
+def offbeat_phase(arrangement: Arrangement, name: str) -> float:
+    grid = arrangement.sheet.grid
+    beats = grid.beat_at(np.array([n.onset_s for n in part(arrangement, name).notes]))
+    phases = np.mod(beats, 1)
+    return float(np.median(phases[(phases > 0.4) & (phases < 0.85)]))
+
+
+@pytest.mark.parametrize(("swing", "low", "high"), [(0.0, 0.48, 0.52), (0.5, 0.56, 0.61), (1.0, 0.64, 0.70)])
+def test_swing_moves_off_beats_only(swing: float, low: float, high: float) -> None:
+    normal, turned = arranged(), arranged(swing=swing)
+    for name in ("melody", "drums"):
+        assert low <= offbeat_phase(turned, name) <= high
+    for p in turned.score.parts:
+        assert sorted(what(p)) == sorted(what(part(normal, p.name))), "the same notes, equally loud"
+    grid = normal.sheet.grid
+    for name in ("melody", "bass", "drums"):
+        ours, theirs = ([n.onset_s for n in part(a, name).notes] for a in (normal, turned))
+        on_beat = [t for t in ours if abs(float(grid.beat_at(t)) - round(float(grid.beat_at(t)))) < 0.15]
+        kept = [min(abs(t - u) for u in theirs) for t in on_beat]
+        assert np.quantile(kept, 0.9) < 0.002
+    assert turned.sheet.chords == normal.sheet.chords
+
+
+def test_density_adds_talk_and_leaves_time_and_song_alone() -> None:
+    thin, thick = arranged(density=0.0), arranged(density=1.0)
+    snares = [sum(n.pitch == 38 for n in part(a, "drums").notes) for a in (thin, thick)]
+    assert snares[1] > 3 * max(1, snares[0])
+    rides = [sum(n.pitch == 51 for n in part(a, "drums").notes) for a in (thin, thick)]
+    assert abs(rides[1] - rides[0]) < 0.1 * rides[0], "a fill may cover a ride stroke, no more"
+    assert len(part(thick, "melody").notes) > len(part(thin, "melody").notes) >= len(song().melody) - 2
+    walked = [[n.pitch for n in part(a, "bass").notes if n.duration_s > 0.3] for a in (thin, thick)]
+    assert walked[0] == walked[1], "the line is the same; only ghosted skips are added"
+    assert len(part(thick, "bass").notes) > len(part(thin, "bass").notes)
+    assert thin.sheet.chords == thick.sheet.chords
+    assert offbeat_phase(thin, "drums") == pytest.approx(offbeat_phase(thick, "drums"), abs=0.01)
+
+
+def test_harmony_changes_chords_and_keeps_timing_of_drums_and_melody() -> None:
+    plain, rich = arranged(harmony=0.0), arranged(harmony=1.0)
+    assert [c.symbol for c in plain.sheet.chords] == [c.symbol for c in song().chords]
+    assert not any(parse(c.symbol).is_rich for c in plain.sheet.chords)
+    shares = [np.mean([parse(c.symbol).is_rich for c in a.sheet.chords]) for a in (plain, rich)]
+    assert shares[1] > 0.85
+    assert part(plain, "drums") == part(rich, "drums")
+    heads = [_head(a) for a in (plain, rich)]
+    assert heads[0] == heads[1]
+
+
+def _head(arrangement: Arrangement) -> list[tuple[float, int]]:
+    """Melody notes that the song has: those near a note of its own of the same pitch class."""
+    wanted = {(round(n.onset_s, 1), n.pitch % 12) for n in song().melody}
+    notes = part(arrangement, "melody").notes
+    near = {(round(t + d, 1), pc) for t, pc in wanted for d in (-0.1, 0.0, 0.1)}
+    first_half = arrangement.sheet.duration_s / 4  # the head, where nobody fills
+    return [
+        (n.onset_s, n.pitch) for n in notes if n.onset_s < first_half and (round(n.onset_s, 1), n.pitch % 12) in near
+    ]
+
+
+def test_melody_instrument_changes_sound_and_octave_of_the_melody_only() -> None:
+    piano, sax = arranged(), arranged(melody_instrument="tenor-sax")
+    assert (part(piano, "melody").program, part(sax, "melody").program) == (0, 66)
+    wanted = len(song().melody)
+    assert np.median([n.pitch for n in part(sax, "melody").notes]) < np.median(
+        [n.pitch for n in part(piano, "melody").notes]
+    )
+    assert len(part(sax, "melody").notes) >= wanted - 2
+    assert part(piano, "bass") == part(sax, "bass")
+    assert part(piano, "drums") == part(sax, "drums")
+    assert piano.sheet.chords == sax.sheet.chords
+
+
+def test_feel_changes_the_bass_only() -> None:
+    auto, two, four = arranged(), arranged(feel="two"), arranged(feel="four")
+    rates = [len(part(a, "bass").notes) for a in (two, auto, four)]
+    assert rates[0] < 0.8 * rates[2]
+    assert rates[0] < rates[1] < rates[2]
+    for name in ("drums", "melody"):
+        assert part(two, name) == part(four, name) == part(auto, name)
+    assert two.sheet.chords == four.sheet.chords
+
+
+@pytest.mark.parametrize(
+    "knobs", [{"harmony": 1.1}, {"swing": -0.1}, {"density": 2.0}, {"feel": "three"}, {"swin": 1.0}]
+)
+def test_impossible_knobs_are_refused(knobs: dict[str, Any]) -> None:
+    with pytest.raises(ContrafactError):
+        arranged(**knobs)
+
+
+def test_a_song_in_three_stays_in_three() -> None:
+    sheet = replace(song(), metre="3/4", downbeats_s=song().beats_s[::3])
+    arrangement = ARRANGERS.build("band", style="jazz-trio", knobs=SWUNG)(sheet, Score(()), 7)
+    assert arrangement.sheet.metre == "3/4"
