@@ -44,10 +44,10 @@ def _package(name: str) -> Finding:
 
 
 def _network() -> Finding:
-    from contrafact.transcribers.basic_pitch import model_path
+    from contrafact.transcribers.basic_pitch import MODEL
 
     try:
-        return Finding("transcription network", True, str(model_path()))
+        return Finding("transcription network", True, str(MODEL.locate()))
     except ContrafactError as error:
         return Finding("transcription network", False, error.sentence, error.next_step)
 

@@ -1,0 +1,237 @@
+"""The installed command, as a user types it: what comes out, exit status, and every promise about the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contrafact.audio import SoundFile
+from contrafact.dsp.loudness import integrated_loudness
+from contrafact.files import PARTIAL_PREFIX
+from contrafact.leadsheet import from_json, to_json
+from contrafact.midi import read_midi, write_midi
+from tests.conftest import BEAT_S, band_score
+
+FILES = {"cover.wav", "cover.mid", "leadsheet.json", "leadsheet.musicxml", "cover.musicxml"}
+FILES |= {"report.json", "report.html"}
+    "cover.wav",
+    "cover.mid",
+    "leadsheet.json",
+    "leadsheet.musicxml",
+    "cover.musicxml",
+    "report.json",
+    "report.html",
+}
+STEMS = {"melody", "piano", "bass", "drums"}
+
+
+def contrafact(*words: object, check: bool = False, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "contrafact.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=check, **options)
+
+
+def samples(path: Path) -> np.ndarray:
+    return SoundFile.of(path).read().samples
+
+
+@pytest.fixture(scope="module")
+def covered(band_recording, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("covers")
+    done = contrafact("cover", band_recording, "-o", out)
+    assert done.returncode == 0, done.stderr
+    return out / "Twelve Bars.jazz-trio"
+
+
+def test_the_folder_holds_everything_the_report_lists_and_nothing_else(covered):
+    names = {f.relative_to(covered).as_posix() for f in covered.rglob("*") if f.is_file()}
+    assert names == FILES | {f"stems/{s}.wav" for s in STEMS}
+    report = json.loads((covered / "report.json").read_text())
+    assert set(report["files"]) == names - {"report.json"}
+    assert all((covered / f).stat().st_size == size for f, size in report["files"].items())
+    assert not list(covered.parent.glob(f"{PARTIAL_PREFIX}*"))
+
+
+def test_the_cover_has_the_songs_length_and_loudness_and_stems_sum_to_it(covered, band_recording):
+    cover = samples(covered / "cover.wav")
+    source = SoundFile.of(band_recording)
+    assert SoundFile.of(covered / "cover.wav").duration_s == pytest.approx(source.duration_s, abs=1e-4)
+    stems = sum(samples(covered / f"stems/{s}.wav") for s in STEMS)
+    assert np.abs(stems - cover).max() < 1e-5
+    assert integrated_loudness(SoundFile.of(covered / "cover.wav").blocks(), 44_100) == pytest.approx(-14, abs=0.5)
+    assert np.abs(cover).max() <= 10 ** (-1 / 20)
+
+
+def test_the_song_was_understood(covered):
+    sheet = from_json((covered / "leadsheet.json").read_text())
+    ratio = sheet.tempo_bpm / (60 / BEAT_S)
+    assert min(abs(ratio - r) for r in (0.5, 1.0, 2.0)) < 0.005
+    assert sheet.key in ("C:maj", "A:min")
+    assert sheet.metre == "4/4"
+    figures = json.loads((covered / "report.json").read_text())["figures"]
+    assert figures["style"]["score"] > figures["style"]["score_of_copy"]
+
+
+def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_recording):
+    before = {f: f.read_bytes() for f in covered.rglob("*") if f.is_file() and "report" not in f.name}
+    again = contrafact("cover", band_recording, "-o", covered.parent)
+    assert again.returncode == 0
+    assert "already done" in again.stdout
+    forced = contrafact("cover", band_recording, "-o", covered.parent, "--force")
+    assert forced.returncode == 0
+    assert "already done" not in forced.stdout
+    assert {f: f.read_bytes() for f in before} == before
+
+
+def test_no_training_or_drawing_package_is_imported(band_recording, tmp_path):
+    script = (
+        "import sys\n"
+        "from contrafact.cli import app\n"
+        "try:\n    app(sys.argv[1:])\n"
+        "except SystemExit as done:\n    assert not done.code, done.code\n"
+        "print('LOADED', sorted({'torch', 'librosa', 'matplotlib', 'music21', 'numba'} & set(sys.modules)))\n"
+    )
+    words = ["cover", str(band_recording), "-o", str(tmp_path), "--style", "ballad"]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert "LOADED []" in done.stdout, done.stdout + done.stderr
+
+
+def test_an_edited_lead_sheet_is_obeyed(covered, band_recording, tmp_path):
+    sheet = json.loads((covered / "leadsheet.json").read_text())
+    sheet["melody"] = [{"onset_s": round(i * 4 * BEAT_S, 4), "duration_s": 2.0, "pitch": 81} for i in range(8)]
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(sheet))
+    done = contrafact("cover", band_recording, "-o", tmp_path, "--leadsheet", edited, "--set", "density=0.0")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "Twelve Bars.jazz-trio"
+    assert to_json(from_json((folder / "leadsheet.json").read_text())) == to_json(from_json(edited.read_text()))
+    melody = read_midi(folder / "cover.mid").part("melody")
+    assert {n.pitch % 12 for n in melody.notes if n.duration_s > 1} == {81 % 12}
+
+
+def test_a_lead_sheet_with_nonsense_is_refused_before_anything_is_written(band_recording, tmp_path):
+    edited = tmp_path / "edited.json"
+    edited.write_text('{"beats_s": "all of them"}')
+    done = contrafact("cover", band_recording, "-o", tmp_path / "out", "--leadsheet", edited)
+    assert done.returncode == 1
+    assert "beats_s" in done.stderr
+    assert not any((tmp_path / "out").glob("*/"))
+
+
+def test_a_midi_file_is_covered_with_its_own_notes(tmp_path):
+    write_midi(band_score(), tmp_path / "song.mid")
+    done = contrafact("cover", tmp_path / "song.mid", "-o", tmp_path, "--style", "bossa-nova")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "song.bossa-nova" / "report.json").read_text())
+    assert report["source"]["format"] == "MIDI"
+    assert report["models"] == {}
+
+
+def test_preview_transpose_and_format(band_recording, tmp_path):
+    words = ["--preview", 10, "--transpose", 2, "--format", "flac", "--json"]
+    done = contrafact("cover", band_recording, "-o", tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1]["event"] == "done"
+    assert {line["stage"] for line in lines if line["event"] == "stage"} >= {"transcribe", "mix"}
+    folder = Path(lines[-1]["folder"])
+    assert SoundFile.of(folder / "cover.flac").duration_s == pytest.approx(10, abs=1e-3)
+    key = from_json((folder / "leadsheet.json").read_text()).key
+    assert key in ("C:maj", "A:min")  # the lead sheet is the song's own
+    plain = contrafact("cover", band_recording, "-o", tmp_path / "plain", "--preview", 10, "--format", "flac")
+    assert plain.returncode == 0
+    moved, own = (read_midi(f / "cover.mid").part("bass") for f in (folder, tmp_path / "plain" / folder.name))
+    profile = [np.bincount([n.pitch % 12 for n in p.notes], minlength=12) / len(p.notes) for p in (moved, own)]
+    shifts = [float(profile[0] @ np.roll(profile[1], shift)) for shift in range(12)]
+    assert int(np.argmax(shifts)) == 2
+
+
+def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF nonsense")
+    done = contrafact("cover", bad, band_recording, "-o", tmp_path / "out", "--preview", 5)
+    assert done.returncode == 1
+    assert "bad.wav" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "Twelve Bars.jazz-trio" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--style", "jazz-tri"], "jazz-trio"),
+        (["--set", "swin=1"], "swing"),
+        (["--set", "harmony=7"], "harmony"),
+        (["--set", "melody_instrument=kazoo"], "kazoo"),
+        (["--transpose", "40"], "transpose"),
+        (["--preview", "-3"], "preview"),
+        (["--soundfont", "/no/such.sf2"], "soundfont"),
+    ],
+)
+def test_bad_usage_says_what_to_do(band_recording, tmp_path, words, hint):
+    done = contrafact("cover", band_recording, "-o", tmp_path, *words)
+    assert done.returncode in (1, 2)
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize("delay_s", [0.7, 2.5, 5.0])
+def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path, sign, status, delay_s):
+    command = [sys.executable, "-m", "contrafact.cli", "cover", str(band_recording), "-o", str(tmp_path), "--force"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    time.sleep(delay_s)
+    os.killpg(process.pid, sign)
+    process.communicate(timeout=60)
+    finished = [f for f in tmp_path.iterdir() if not f.name.startswith(PARTIAL_PREFIX)]
+    if process.returncode == 0:  # it was quicker
+        assert len(finished) == 1
+        return
+    assert process.returncode == status
+    assert not finished
+    if sign == signal.SIGINT:
+        assert not list(tmp_path.iterdir())
+    else:
+        done = contrafact("cover", band_recording, "-o", tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert [f.name for f in tmp_path.iterdir()] == ["Twelve Bars.jazz-trio"]
+
+
+def test_an_output_folder_that_is_a_file(band_recording, tmp_path):
+    (tmp_path / "out").write_text("in the way")
+    done = contrafact("cover", band_recording, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "OUTPUT" in done.stderr
+    assert (tmp_path / "out").read_text() == "in the way"
+
+
+def test_single_stages_follow_one_another(band_recording, tmp_path):
+    contrafact("transcribe", band_recording, "-o", tmp_path / "notes.mid", check=True)
+    assert len(read_midi(tmp_path / "notes.mid").parts[0].notes) > 50
+    contrafact("leadsheet", band_recording, "-o", tmp_path / "sheet.json", check=True)
+    contrafact("leadsheet", band_recording, "-o", tmp_path / "sheet.musicxml", check=True)
+    contrafact("arrange", tmp_path / "sheet.json", "-o", tmp_path / "trio.mid", check=True)
+    assert {p.name for p in read_midi(tmp_path / "trio.mid").parts} == STEMS
+    contrafact("render", tmp_path / "trio.mid", "-o", tmp_path / "trio.flac", check=True)
+    assert np.abs(samples(tmp_path / "trio.flac")).max() > 0.1
+    wrong = contrafact("leadsheet", band_recording, "-o", tmp_path / "sheet.pdf")
+    assert wrong.returncode == 2
+    assert ".musicxml" in wrong.stderr
+
+
+def test_lists_and_doctor():
+    styles = [json.loads(line) for line in contrafact("styles", "--json", check=True).stdout.splitlines()]
+    assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad"} <= {s["style"] for s in styles}
+    models = [json.loads(line) for line in contrafact("models", "--json", check=True).stdout.splitlines()]
+    assert all(m["license"] and m["source"] for m in models)
+    assert "basic_pitch" in {m["name"] for m in models}
+    doctor = [json.loads(line) for line in contrafact("doctor", "--json").stdout.splitlines()]
+    assert {d["name"] for d in doctor} >= {"ffmpeg", "cache", "FluidSynth, soundfont"}
