@@ -120,7 +120,7 @@ def line(row: dict) -> str:
     if row["event"] != "done":
         return f"{row['song']:60} FAILED {row['failure']}"
     content = row["content"]
-    shown = ("chroma_cosine", "chroma_cosine_other", "lag_ms", "drift_ms", "melody_chroma", "chord_majmin")
+    shown = ("chroma", "chroma_other", "lag_ms", "drift_ms", "melody_notes", "chords_majmin")
     figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if k in content)
     return f"{row['song']:60} {row['share_of_length']:.3f} {row['peak_memory_mb']} MB  style {row['style_score']}  {figures}"
 
@@ -131,7 +131,7 @@ def summary(rows: list[dict]) -> dict[str, object]:
     if not done:
         return {"songs": len(rows), "covered": 0}
     content = [r["content"] for r in done]
-    margin = np.array([c["chroma_cosine"] - c["chroma_cosine_other"] for c in content])
+    margin = np.array([c["chroma"] - c["chroma_other"] for c in content])
     style = np.array([r["style_score"] for r in done])
     both = (margin >= 0.2) & (style >= 0.75)
     lag, drift = (np.abs([c[k] for c in content]) for k in ("lag_ms", "drift_ms"))

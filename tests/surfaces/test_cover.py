@@ -22,14 +22,6 @@ from tests.conftest import BEAT_S, band_score
 
 FILES = {"cover.wav", "cover.mid", "leadsheet.json", "leadsheet.musicxml", "cover.musicxml"}
 FILES |= {"report.json", "report.html"}
-    "cover.wav",
-    "cover.mid",
-    "leadsheet.json",
-    "leadsheet.musicxml",
-    "cover.musicxml",
-    "report.json",
-    "report.html",
-}
 STEMS = {"melody", "piano", "bass", "drums"}
 
 

@@ -33,9 +33,11 @@ PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "py
 LOW_CONFIDENCE = 0.35
 QUIETEST_LUFS = -70.0
 CONTENT_ROWS = (
-    ("chroma cosine, beat by beat", "chroma_cosine", "{:.2f}"),
-    ("melody kept, pitch classes", "melody_chroma", "{:.2f}"),
-    ("chords agreeing, major or minor", "chord_majmin", "{:.2f}"),
+    ("chroma cosine, beat by beat", "chroma", "{:.2f}"),
+    ("melody kept, notes", "melody_notes", "{:.2f}"),
+    ("melody kept, frames", "melody_frames", "{:.2f}"),
+    ("chords agreeing, major or minor", "chords_majmin", "{:.2f}"),
+    ("chords agreeing as played", "chords_sounding", "{:.2f}"),
     ("median lag, ms", "lag_ms", "{:.1f}"),
     ("drift over the song, ms", "drift_ms", "{:.1f}"),
 )
