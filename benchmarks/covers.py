@@ -118,7 +118,8 @@ def main() -> None:
 
 def line(row: dict) -> str:
     if row["event"] != "done":
-        return f"{row['song']:60} FAILED {row['failure']}"
+        cost = f"{row['share_of_length']:.3f} {row['peak_memory_mb']} MB"
+    return f"{row['song']:60} {cost}  style {row['style_score']}  {figures}"
     content = row["content"]
     shown = ("chroma", "chroma_other", "lag_ms", "drift_ms", "melody_notes", "chords_majmin")
     figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if k in content)
