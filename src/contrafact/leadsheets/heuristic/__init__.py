@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote
@@ -54,10 +55,7 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     heard = features.extract(audio, transcription)
     land = beatwise.landscape(heard)
     sums = land.sums
-    period = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
-    pulse = beats.pulse(heard, beats.smoothed(heard.onset), period)
-    chosen, level_confidence = levels.choose(land, pulse.beats_s, config.tempo_centre_bpm)
-    grid_s = beats.extend(chosen, heard.duration_s)
+    grid_s, beat_confidence = _grid(heard, land, config)
     bars = downbeats.find_bars(beatwise.accents(land, grid_s))
     per_bar = BEATS_PER_BAR[bars.metre]
     positions = downbeats.positions(bars, len(grid_s), per_bar)
@@ -78,7 +76,7 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
         melody=melody,
         sections=form,
         confidence={
-            "beats": beats.confidence(pulse) * (0.5 + 0.5 * level_confidence),
+            "beats": beat_confidence,
             "downbeats": bars.confidence,
             "key": key_confidence,
             "chords": _mean_confidence(found),
@@ -86,6 +84,21 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
             "sections": float(np.mean([s.confidence for s in form])),
         },
     )
+
+
+def _grid(heard: features.Features, land: beatwise.Landscape, config: Config) -> tuple[NDArray[np.float64], float]:
+    """Beats over the whole song and their confidence."""
+    period = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
+    strength = beats.smoothed(heard.onset)
+    pulse = beats.pulse(heard, strength, period)
+    choice = levels.choose(land, pulse.beats_s, config.tempo_centre_bpm)
+    grid_s = choice.beats_s
+    if choice.ratio != 1:
+        # Every second beat of a fast grid is the wrong one after a slip: track again at the level that was chosen.
+        again = beats.pulse(heard, strength, period * choice.ratio)
+        if levels.score(land, again.beats_s, config.tempo_centre_bpm) > choice.score:
+            pulse, grid_s = again, again.beats_s
+    return beats.extend(grid_s, heard.duration_s), beats.confidence(pulse) * (0.5 + 0.5 * choice.confidence)
 
 
 def _mean_confidence(found: tuple[Chord, ...]) -> float:

@@ -98,8 +98,9 @@ ACCENTS = ("change 1", "change 2", "change 4", "bass", "kick", "snare", "pitched
 def accents(land: Landscape, beats_s: Floats) -> Floats:
     """What speaks for a bar line at each beat: (beats, 8), columns of zero mean and unit spread.
 
-    The columns are `ACCENTS`: how much the chord differs within 1, 2 and 4 beats; how strongly a bass note starts; low-frequency onset; onset
-    of the highs without the lows; how much melody and accompaniment start; how long the notes are that start here.
+    The columns are `ACCENTS`: how much the chord differs within 1, 2 and 4 beats; how strongly a bass note
+    starts; low-frequency onset; onset of the highs without the lows; how much melody and accompaniment start; how long
+    the notes are that start here.
     """
     low, high = np.log1p(at(land.low, beats_s)), np.log1p(at(land.high, beats_s))
     columns = (

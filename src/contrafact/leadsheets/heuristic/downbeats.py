@@ -30,7 +30,7 @@ WEIGHTS: dict[Metre, Floats] = {
         ]
     ),
 }
-SLIP_COST = 12.0  # against losing or gaining beats in a bar
+SLIP_COST = 10.0  # against losing or gaining beats in a bar
 TRIPLE_COST = 0.06  # a beat: 3/4 is rarer
 
 

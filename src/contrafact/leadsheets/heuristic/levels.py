@@ -35,7 +35,7 @@ READINGS: dict[int, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Weights:
-    """Log-odds a unit of each trait; logistic regression on rendered pop songs (numbers ending in 7 of pop909), rounded.
+    """Log-odds a unit of each trait: logistic regression on rendered pop songs (pop909, numbers ending in 7), rounded.
 
     Attributes:
         octaves_squared: squared distance from the usual tempo, in octaves.
@@ -89,14 +89,36 @@ def turns(strength: Floats) -> float:
     return float(np.mean([abs(signed[s : s + GROUP].mean()) for s in starts]))
 
 
-def choose(land: Landscape, beats_s: Floats, usual_bpm: float) -> tuple[Floats, float]:
-    """The likeliest reading of a tracked grid, and how sure it is against readings at other tempos, 0..1."""
+def score(land: Landscape, beats_s: Floats, usual_bpm: float) -> float:
+    """Log-odds of a reading, up to a constant."""
+    return float(traits(land, beats_s, usual_bpm) @ np.array(list(vars(WEIGHTS).values())))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A reading of a tracked grid.
+
+    Attributes:
+        beats_s: its beats.
+        ratio: its beat length over the tracked one.
+        score: log-odds, comparable within a song.
+        confidence: 0..1, against readings at other tempos.
+    """
+
+    beats_s: Floats
+    ratio: float
+    score: float
+    confidence: float
+
+
+def choose(land: Landscape, beats_s: Floats, usual_bpm: float) -> Choice:
+    """The likeliest reading of a tracked grid."""
     found = list(readings(beats_s))
     if not found:
-        return beats_s, 0.0
-    weights = np.array(list(vars(WEIGHTS).values()))
-    scores = np.array([traits(land, beats, usual_bpm) @ weights for _, beats in found])
+        return Choice(beats_s, 1.0, 0.0, 0.0)
+    scores = np.array([score(land, beats, usual_bpm) for _, beats in found])
     best = int(scores.argmax())
     share = np.exp(scores - scores.max())
     same = np.array([step == found[best][0] for step, _ in found])
-    return found[best][1], float(share[same].sum() / share.sum())
+    confidence = float(share[same].sum() / share.sum())
+    return Choice(found[best][1], found[best][0] / 6, float(scores[best]), confidence)
