@@ -118,12 +118,12 @@ def main() -> None:
 
 def line(row: dict) -> str:
     if row["event"] != "done":
-        cost = f"{row['share_of_length']:.3f} {row['peak_memory_mb']} MB"
-    return f"{row['song']:60} {cost}  style {row['style_score']}  {figures}"
+        return f"{row['song']:60} FAILED {row['failure']}"
     content = row["content"]
     shown = ("chroma", "chroma_other", "lag_ms", "drift_ms", "melody_notes", "chords_majmin")
     figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if k in content)
-    return f"{row['song']:60} {row['share_of_length']:.3f} {row['peak_memory_mb']} MB  style {row['style_score']}  {figures}"
+    cost = f"{row['share_of_length']:.3f} {row['peak_memory_mb']} MB"
+    return f"{row['song']:60} {cost}  style {row['style_score']}  {figures}"
 
 
 def summary(rows: list[dict]) -> dict[str, object]:

@@ -86,9 +86,10 @@ def workplace(target: Path) -> Iterator[Workplace]:
         raise output_error(out, cause) from cause
     try:
         yield work
-        _publish(work.folder, target, root / "replaced")
-    except OSError as cause:
-        raise output_error(target, cause) from cause
+        try:
+            _publish(work.folder, target, root / "replaced")
+        except OSError as cause:
+            raise output_error(target, cause) from cause
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
