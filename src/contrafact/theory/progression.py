@@ -144,7 +144,7 @@ def _fall_of_a_fifth(before: str, after: str, a: str, b: str) -> float:
 def _movements() -> NDArray[np.float32]:
     """Least voice movement between rootless voicings of every two chords; by transposition, from root 0 only."""
     table = np.zeros((NO_CHORD, NO_CHORD), dtype=np.float32)
-    forms = [rootless(build(root, quality), range(48, 62)) for quality in QUALITIES for root in range(12)]
+    forms = [rootless(spec, range(48, 62)) for spec in specs()]
     for i in range(len(QUALITIES)):
         for j in range(len(QUALITIES)):
             for step in range(12):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import pairwise
 
-from contrafact.theory.chords import ChordSpec, parse
+from contrafact.theory.chords import ChordSpec
 
 Voicing = tuple[int, ...]
 """MIDI pitches, increasing."""
@@ -89,9 +89,8 @@ def _place(root: int, shape: tuple[int, ...], bottom: range) -> list[Voicing]:
 
 
 @lru_cache(maxsize=2048)
-def rootless(symbol: str, bottom: range = BOTTOM) -> tuple[Voicing, ...]:
+def rootless(spec: ChordSpec, bottom: range = BOTTOM) -> tuple[Voicing, ...]:
     """Forms A and B of a chord with the lowest note in ``bottom``; one at least for every chord, none for "N"."""
-    spec = parse(symbol)
     if spec.is_none:
         return ()
     shapes = ROOTLESS[rootless_name(spec)]
@@ -101,9 +100,8 @@ def rootless(symbol: str, bottom: range = BOTTOM) -> tuple[Voicing, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def guide_tones(symbol: str, bottom: range = range(50, 62)) -> tuple[Voicing, ...]:
+def guide_tones(spec: ChordSpec, bottom: range = range(50, 62)) -> tuple[Voicing, ...]:
     """Third and seventh alone (or what stands in for them), either one below."""
-    spec = parse(symbol)
     if spec.is_none:
         return ()
     third = spec.third if spec.third is not None else (5 if 5 in spec.tones else 7)
@@ -112,9 +110,8 @@ def guide_tones(symbol: str, bottom: range = range(50, 62)) -> tuple[Voicing, ..
     return tuple(dict.fromkeys(v for shape in shapes for v in _place(spec.root, shape, bottom)))
 
 
-def shells(symbol: str, low: int = 36, high: int = 57) -> tuple[Voicing, ...]:
+def shells(spec: ChordSpec, low: int = 36, high: int = 57) -> tuple[Voicing, ...]:
     """Root with third and seventh: 1-3, 1-7, 1-3-7, 1-7-10 and 1-5-10, clear at their height, within low..high."""
-    spec = parse(symbol)
     if spec.is_none:
         return ()
     third = spec.third if spec.third is not None else 5
@@ -124,18 +121,16 @@ def shells(symbol: str, low: int = 36, high: int = 57) -> tuple[Voicing, ...]:
     return tuple(v for v in found if clear(v))
 
 
-def tenths(symbol: str, bottom: range = range(34, 46)) -> tuple[Voicing, ...]:
+def tenths(spec: ChordSpec, bottom: range = range(34, 46)) -> tuple[Voicing, ...]:
     """Root and tenth, the stride pianist's left hand, at the lowest clear place."""
-    spec = parse(symbol)
     if spec.is_none:
         return ()
     third = spec.third if spec.third is not None else 5
     return tuple(_place(spec.root, (0, third + 12), bottom))
 
 
-def quartal(symbol: str, bottom: range = range(48, 60)) -> tuple[Voicing, ...]:
+def quartal(spec: ChordSpec, bottom: range = range(48, 60)) -> tuple[Voicing, ...]:
     """Stacked fourths: "so what" on minor, 3-6-9-5-7 on major, b7-3-13-9 on dominants; none where they do not fit."""
-    spec = parse(symbol)
     has = spec.intervals
     if spec.family == "minor" and 10 in has:
         shapes: tuple[tuple[int, ...], ...] = ((0, 5, 10, 15, 19), (5, 10, 15, 19))
@@ -150,9 +145,8 @@ def quartal(symbol: str, bottom: range = range(48, 60)) -> tuple[Voicing, ...]:
     return tuple(v for shape in shapes for v in _place(spec.root, shape, bottom))
 
 
-def spread(symbol: str, bottom: range = range(36, 48)) -> tuple[Voicing, ...]:
+def spread(spec: ChordSpec, bottom: range = range(36, 48)) -> tuple[Voicing, ...]:
     """Wide two-hand chords: root and seventh or tenth below, colour tones above (1-7-3-5-9 and relatives)."""
-    spec = parse(symbol)
     if spec.is_none:
         return ()
     colour = ROOTLESS[rootless_name(spec)][0]
@@ -163,9 +157,8 @@ def spread(symbol: str, bottom: range = range(36, 48)) -> tuple[Voicing, ...]:
     return tuple(v for s in shapes for v in _place(spec.root, s, bottom) if clear(v) and v[-1] - v[0] <= 36)
 
 
-def close_below(symbol: str, top: int) -> Voicing:
+def close_below(spec: ChordSpec, top: int) -> Voicing:
     """Four-part close position with ``top`` as highest note: the melody note and the nearest colour tones below it."""
-    spec = parse(symbol)
     if spec.is_none:
         return (top,)
     wanted = {(spec.root + c) % 12 for c in ROOTLESS[rootless_name(spec)][0]}
