@@ -1,3 +1,7 @@
-"""Contrafact: the same song in another style."""
+"""Contrafact: the same song in another style.
+
+The verbs `cover`, `transcribe`, `leadsheet`, `arrange` and `render`, and the `Settings` of a cover, are in
+`contrafact.cover`.
+"""
 
 __version__ = "0.1.0"
