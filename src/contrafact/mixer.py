@@ -1,33 +1,42 @@
-"""From parts to a mix: balance by measured loudness, places in the room, and one gain curve for mix and stems."""
+"""From parts to a mix: balance by measured loudness, places in the room, and one gain curve for mix and stems.
+
+    part -> its place in the room (one convolution) -> K-weighted loudness -> trim
+    all  -> sum -> peaks and energies by steps -> make-up and limiter -> every file in one pass
+
+Everything runs in blocks; of a whole song only two numbers for each 32 samples are kept.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
 from numpy.typing import NDArray
 
 from contrafact.audio import Format, Recording, Samples, Writer
 from contrafact.dsp.limiter import limiter_gain
-from contrafact.dsp.loudness import ABSOLUTE_GATE_LUFS, KWeighted, TruePeak, gated_loudness, integrated_loudness
-from contrafact.dsp.reverb import Convolver, impulse_response
+from contrafact.dsp.loudness import ABSOLUTE_GATE_LUFS, STEP, KWeighted, TruePeak, by_steps, loudness
+from contrafact.dsp.reverb import Convolver, room_response
 from contrafact.errors import OutputError
+from contrafact.files import output_error
+from contrafact.runtime import cores
+from contrafact.workplace import safe_name
 
 TARGET_LUFS = -14.0
 CEILING_DBTP = -1.0
-MARGIN_DB = 0.4  # between the limiter's ceiling and the promise: coding and interpolation add a little
-MAX_GAIN_DB = 20.0
+MARGIN_DB = 0.1  # between the limiter's ceiling and the promise: oversampling by four misses a little
+STEM_CEILING = 0.999  # stems that cancel in the mix may not leave full scale either
+MAX_GAIN_DB = 20.0  # of trim and of make-up gain: what is nearly silent stays soft, with its noise
 REFERENCE_LUFS = -23.0  # every part is brought here before its fader counts
-STEP = 16  # samples in a step of the gain curve: 0.36 ms
-ATTACK_S, RELEASE_S = 0.003, 0.08
-BLOCK = 1 << 18
-HIGH_PASS_HZ = 30.0
+NEAR_DB = 0.02  # the search for the make-up gain ends here
+ATTACK_S, RELEASE_S = 0.005, 0.1
+LOW_CUT_HZ = 30.0
+BLOCK = STEP << 12
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,10 @@ class Channel:
     send_db: float = -14.0
 
     def __post_init__(self) -> None:
-        if not (-60 <= self.gain_db <= 24 and -1 <= self.pan <= 1 and 0 <= self.width <= 1 and self.send_db <= 0):
-            raise ValueError("gain_db must lie in -60..24, pan in -1..1, width in 0..1, and send_db at most at 0")
+        if not (
+            -60 <= self.gain_db <= 24 and -1 <= self.pan <= 1 and 0 <= self.width <= 1 and -90 <= self.send_db <= 0
+        ):
+            raise ValueError("gain_db must lie in -60..24, pan in -1..1, width in 0..1, and send_db in -90..0")
 
 
 @dataclass(frozen=True)
@@ -70,10 +81,11 @@ class Mixed:
     Attributes:
         cover: the mix's file.
         stems: the parts' files, which sum to it.
-        lufs: integrated loudness of the mix.
-        true_peak_dbtp: its largest true peak.
-        gain_db: make-up gain.
+        lufs: integrated loudness of the mix, measured on what was written.
+        true_peak_dbtp: its largest true peak, measured likewise.
+        gain_db: make-up gain, the same for all parts.
         reduction_db: the most that the limiter took away.
+        part_lufs: loudness of each part as it came, in its place in the room; -inf for a silent one.
     """
 
     cover: Path
@@ -82,6 +94,35 @@ class Mixed:
     true_peak_dbtp: float
     gain_db: float
     reduction_db: float
+    part_lufs: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A part in its place in the room, on disk, the factor that balances it, and its loudness before that."""
+
+    recording: Recording
+    level: np.float32
+    lufs: float
+
+    def blocks(self, total: int) -> Iterator[Samples]:
+        """Balanced blocks of shape (2, time), silence being added up to ``total`` frames."""
+        left = total
+        for block in self.recording.blocks(BLOCK):
+            short = min(BLOCK, left) - block.shape[1]
+            yield np.pad(block * self.level, ((0, 0), (0, short))) if short else block * self.level
+            left -= min(BLOCK, left)
+        while left:
+            yield np.zeros((2, min(BLOCK, left)), dtype=np.float32)
+            left -= min(BLOCK, left)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """The mix before the gain curve, by steps: peaks as multiples of what is allowed, and K-weighted energies."""
+
+    peaks: NDArray[np.float32]
+    energies: NDArray[np.float32]
 
 
 def mix(
@@ -95,12 +136,13 @@ def mix(
 ) -> Mixed:
     """Mix ``parts`` into ``folder/cover.*`` and ``folder/stems/<part>.*``.
 
-    The mix reaches -14 LUFS with true peaks at or below -1 dBTP. Make-up gain and limiter are one curve, found on the
-    mix and applied to every stem, so that stems sum to the mix.
+    The mix reaches -14 LUFS with true peaks at or below -1 dBTP, unless that took more than 20 dB of make-up gain.
+    Make-up gain and limiter are one curve, found on the mix and applied to every stem, so that stems sum to the mix.
 
     Args:
-        parts: recordings of one length and rate, in a work folder that takes raw files on the way.
-        channels: place of each part.
+        parts: recordings of one sample rate, mono or stereo, in a work folder that takes raw files on the way; the
+            longest gives the length.
+        channels: place of each part; a neutral one for parts that are not named.
         room: shared by all.
         folder: for the results.
         format: of the results.
@@ -109,125 +151,179 @@ def mix(
     Raises:
         OutputError: there is nothing to hear, or a file cannot be written.
     """
-    response = impulse_response(room.rt60_s, room.predelay_ms / 1000, _rate(parts))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        jobs = {n: pool.submit(_place, part, channels[n], response) for n, part in parts.items()}
+    if not parts:
+        raise _silent()
+    rates = {p.sample_rate for p in parts.values()}
+    if len(rates) > 1:
+        raise ValueError(f"parts must have one sample rate, not {sorted(rates)}")
+    rate, total = rates.pop(), max(p.frames for p in parts.values())
+    response = room_response(room.rt60_s, room.predelay_ms / 1000, rate)
+    with ThreadPoolExecutor(cores()) as pool:
+        jobs = {n: pool.submit(_place, part, channels.get(n, Channel()), response) for n, part in parts.items()}
         placed = {name: job.result() for name, job in jobs.items()}
-    measure = _measure(placed)
-    gain_db, curve = _gain_curve(measure, _rate(parts))
-    if gain_db == -np.inf:
-        raise OutputError("OUTPUT_SILENT", "The mix is silent.", "Check the soundfont and the lead sheet's notes.")
-    stems = folder / "stems"
-    stems.mkdir(exist_ok=True)
-    files = {name: stems / f"{name}.{format}" for name in placed}
-    cover = folder / f"cover.{format}"
-    with ExitStack() as stack:
-        writers = {n: stack.enter_context(_writer(files[n], placed[n], format, {}, True)) for n in placed}
-        whole = stack.enter_context(_writer(cover, next(iter(placed.values())), format, tags or {}, False))
-        lufs, peak = _write(placed, curve, writers, whole)
-    return Mixed(cover, files, lufs, peak, gain_db, float(-20 * np.log10(curve.min())) + gain_db)
+        measure = _measure(placed, total)
+        gain_db, curve = _gain_curve(measure, rate)
+        files = _file_names(placed, folder, format)
+        cover = folder / f"cover.{format}"
+        writing = pool.submit(_write_mix, placed, curve, total, Writer(cover, rate, 2, format, tags))
+        stems = [
+            pool.submit(_write_stem, part, curve, total, Writer(files[n], rate, 2, format, may_be_silent=True))
+            for n, part in placed.items()
+        ]
+        lufs, peak = writing.result()
+        for stem in stems:
+            stem.result()
+    reduction_db = gain_db - 20 * np.log10(curve.min())
+    return Mixed(cover, files, lufs, peak, gain_db, float(reduction_db), {n: p.lufs for n, p in placed.items()})
 
 
-def _rate(parts: Mapping[str, Recording]) -> int:
-    return next(iter(parts.values())).sample_rate if parts else 44_100
+def _silent() -> OutputError:
+    return OutputError("OUTPUT_SILENT", "The mix is silent.", "Check the soundfont and the lead sheet's notes.")
 
 
-def _writer(path: Path, like: Recording, format: Format, tags: Mapping[str, str], may_be_silent: bool) -> Writer:
-    return Writer(path, like.sample_rate, 2, format, tags, may_be_silent=may_be_silent)
+def _file_names(names: Mapping[str, object], folder: Path, format: str) -> dict[str, Path]:
+    """A file for each part; names that a file system cannot tell apart are numbered."""
+    stems, used = folder / "stems", set[str]()
+    try:
+        stems.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise output_error(stems, cause) from cause
+    files = {}
+    for name in names:
+        safe = safe_name(name)
+        chosen = next(
+            c for i in range(1, len(names) + 1) if (c := safe if i == 1 else f"{safe} {i}").lower() not in used
+        )
+        used.add(chosen.lower())
+        files[name] = stems / f"{chosen}.{format}"
+    return files
 
 
-def _place(part: Recording, channel: Channel, response: Samples) -> Recording:
-    """The part at its level, at its place, in its room, as a raw file."""
-    loudness = integrated_loudness(part.blocks(BLOCK), part.sample_rate)
-    level = 10 ** ((channel.gain_db + REFERENCE_LUFS - loudness) / 20) if loudness > ABSOLUTE_GATE_LUFS else 1.0
-    angle = (channel.pan + 1) * np.pi / 4
-    ears = (np.sqrt(2) * level * np.array([[np.cos(angle)], [np.sin(angle)]])).astype(np.float32)
-    send = np.float32(level * 10 ** (channel.send_db / 20))
-    rumble = scipy.signal.butter(2, HIGH_PASS_HZ, "highpass", fs=part.sample_rate, output="sos").astype(np.float32)
-    state = np.zeros((1, 2, 2), dtype=np.float32)
-    convolver = Convolver(response)
+def _place(part: Recording, channel: Channel, response: Samples) -> _Placed:
+    """Put a part in its place in the room, at the level it came with, into a raw file; and measure it."""
+    meter, energies = KWeighted(part.sample_rate, 2), [np.zeros(0, dtype=np.float32)]
+    convolver = Convolver(_place_response(channel, response, part.sample_rate), BLOCK)
     target = part.path.with_name(f"placed-{part.path.name}")
-    with target.open("wb") as file:
-        for raw in part.blocks(BLOCK):
-            block, state = scipy.signal.sosfilt(rumble, _stereo(raw), axis=-1, zi=state)
-            middle = block.mean(axis=0)
-            sides = np.float32(channel.width) * (block - middle)
-            placed = (middle + sides) * ears + convolver.push(send * middle)
-            file.write(np.ascontiguousarray(placed.T, dtype="<f4"))
-    return Recording(target, part.sample_rate, 2, part.frames)
+    try:
+        with target.open("wb") as file:
+            for block in part.blocks(BLOCK):
+                placed = convolver.push(np.broadcast_to(block, (2, block.shape[1])))
+                energies.append(meter.push(placed))
+                file.write(np.ascontiguousarray(placed.T, dtype="<f4"))
+    except OSError as cause:
+        raise output_error(target, cause) from cause
+    lufs = loudness(np.concatenate(energies), part.sample_rate)
+    trim_db = min(REFERENCE_LUFS - lufs, MAX_GAIN_DB) if lufs > ABSOLUTE_GATE_LUFS else 0.0
+    level = np.float32(10 ** ((trim_db + channel.gain_db) / 20))
+    return _Placed(Recording(target, part.sample_rate, 2, part.frames), level, lufs)
 
 
-def _stereo(block: Samples) -> Samples:
-    return np.broadcast_to(block, (2, block.shape[1])) if len(block) == 1 else block
+def _place_response(channel: Channel, room: Samples, sample_rate: int) -> Samples:
+    """All that a channel does, as one response from (left, right) to (left, right): width, pan, room, low cut."""
+    from scipy.signal import butter, sosfilt
+
+    middle, side = (1 + channel.width) / 2, (1 - channel.width) / 2
+    angle = (channel.pan + 1) * np.pi / 4
+    ears = np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])
+    place = np.array([[middle, side], [side, middle]]) * ears  # from input to ear
+    response = 10 ** (channel.send_db / 20) * np.einsum("ij,jkt->ikt", place, room.astype(np.float64))
+    response[:, :, 0] += place
+    low_cut = butter(2, LOW_CUT_HZ, "highpass", fs=sample_rate, output="sos")
+    return np.asarray(sosfilt(low_cut, response, axis=-1), dtype=np.float32)
 
 
-def _sums(placed: Mapping[str, Recording]) -> Iterator[tuple[Samples, list[Samples]]]:
-    """Blocks of the mix, with those of the parts."""
-    for blocks in zip(*(r.blocks(BLOCK) for r in placed.values()), strict=True):
-        yield np.sum(blocks, axis=0, dtype=np.float32), list(blocks)
+def _sums(placed: Mapping[str, _Placed], total: int) -> Iterator[tuple[Samples, list[Samples]]]:
+    """Blocks of the mix, with those of its parts."""
+    for blocks in zip(*(p.blocks(total) for p in placed.values()), strict=True):
+        mixed = blocks[0].copy()
+        for block in blocks[1:]:
+            mixed += block
+        yield mixed, list(blocks)
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """The mix at unity gain, by steps of the gain curve: true peaks, and mean K-weighted energies."""
-
-    peaks: NDArray[np.float64]
-    energies: NDArray[np.float64]
-
-
-def _measure(placed: Mapping[str, Recording]) -> _Measure:
-    rate = _rate(placed)
-    weighted, peak = KWeighted(rate, 2), TruePeak(2)
-    peaks, energies = [], []
-    for block, _ in _sums(placed):
-        peaks.append(_steps(peak.push(block), np.maximum))
-        energies.append(_steps(weighted.push(block), np.add) / STEP)
-    return _Measure(np.concatenate(peaks).astype(np.float64), np.concatenate(energies))
+def _measure(placed: Mapping[str, _Placed], total: int) -> _Measure:
+    """Sum the parts and keep peaks and energies by steps; peaks are found beside the weighting, in a thread."""
+    rate = next(iter(placed.values())).recording.sample_rate
+    weighted, true_peak = KWeighted(rate, 2), TruePeak(2)
+    peaks, energies, stem_peaks = [], [], []
+    with ThreadPoolExecutor(1) as beside:
+        for block, stems in _sums(placed, total):
+            job = beside.submit(true_peak.push, block)
+            energies.append(weighted.push(block))
+            stem_peaks.append(_largest(stems))
+            peaks.append(job.result())
+    allowed = 10 ** ((CEILING_DBTP - MARGIN_DB) / 20)
+    whole = np.concatenate([*peaks, true_peak.finish()]) / np.float32(allowed)
+    return _Measure(np.maximum(whole, np.concatenate(stem_peaks) / np.float32(STEM_CEILING)), np.concatenate(energies))
 
 
-def _steps(values: NDArray[np.floating], reduce: np.ufunc) -> NDArray[np.float64]:
-    return np.asarray(reduce.reduceat(values, np.arange(0, len(values), STEP)), dtype=np.float64)
+def _largest(stems: list[Samples]) -> NDArray[np.float32]:
+    """The largest sample of any stem in each step."""
+    highest = np.abs(stems[0])
+    for stem in stems[1:]:
+        np.maximum(highest, np.abs(stem), out=highest)
+    return by_steps(highest.max(axis=0), np.maximum).astype(np.float32)
 
 
-def _gain_curve(measure: _Measure, rate: int) -> tuple[float, NDArray[np.float64]]:
-    """Make-up gain in dB, and the whole curve of gains by steps; -inf for silence."""
-    ceiling = 10 ** ((CEILING_DBTP - MARGIN_DB) / 20)
-    attack, release = round(ATTACK_S * rate / STEP), RELEASE_S * rate / STEP
-    gain_db = TARGET_LUFS - _loudness(measure.energies, rate)
-    if not np.isfinite(gain_db):
-        return -np.inf, np.zeros(len(measure.peaks))
-    curve = np.ones(len(measure.peaks))
-    for _ in range(4):  # the limiter makes it softer, the make-up gain makes good for that
-        gain_db = min(gain_db, MAX_GAIN_DB)
+def _gain_curve(measure: _Measure, rate: int) -> tuple[float, Floats]:
+    """Make-up gain in dB, and the whole curve of gains by steps.
+
+    The limiter makes a mix softer, so the make-up gain that reaches the target with it is searched by halving.
+
+    Raises:
+        OutputError: OUTPUT_SILENT.
+    """
+    start = loudness(measure.energies, rate)
+    if not np.isfinite(start):
+        raise _silent()
+
+    def curve_at(gain_db: float) -> Floats:
         gain = 10 ** (gain_db / 20)
-        curve = gain * limiter_gain(measure.peaks * gain, ceiling, attack, release)
-        missing = TARGET_LUFS - _loudness(measure.energies * curve**2, rate)
-        if abs(missing) < 0.05 or gain_db == MAX_GAIN_DB:
-            break
-        gain_db += missing
-    return gain_db, curve
+        return gain * limiter_gain(measure.peaks * gain, 1.0, round(ATTACK_S * rate / STEP), RELEASE_S * rate / STEP)
+
+    def missing_at(gain_db: float) -> float:
+        return TARGET_LUFS - loudness(measure.energies * curve_at(gain_db) ** 2, rate)
+
+    gain_db = _search(missing_at, min(TARGET_LUFS - start, MAX_GAIN_DB), MAX_GAIN_DB)
+    return gain_db, curve_at(gain_db)
 
 
-def _loudness(energies: NDArray[np.float64], rate: int) -> float:
-    hop = round(0.1 * rate / STEP)
-    whole = len(energies) // hop * hop
-    return gated_loudness(energies[:whole].reshape(-1, hop).mean(axis=1))
+def _search(missing_at: Callable[[float], float], low: float, high: float) -> float:
+    """The gain between ``low`` and ``high`` at which nothing is missing, or ``high`` where that is not enough."""
+    from scipy.optimize import brentq
+
+    if missing_at(low) <= NEAR_DB:
+        return low
+    if missing_at(high) >= 0:
+        return high
+    return float(brentq(missing_at, low, high, xtol=NEAR_DB))
 
 
-def _write(
-    placed: Mapping[str, Recording], curve: NDArray[np.float64], writers: Mapping[str, Writer], whole: Writer
-) -> tuple[float, float]:
-    """Apply the curve to everything and write it; loudness and true peak (dBTP) of the mix as written."""
-    weighted, peak = KWeighted(_rate(placed), 2), TruePeak(2)
-    centres = (np.arange(len(curve)) + 0.5) * STEP
-    highest, at = 1e-9, 0
-    for total, blocks in _sums(placed):
-        gains = np.interp(np.arange(at, at + total.shape[1]), centres, curve).astype(np.float32)
-        at += total.shape[1]
-        for writer, block in zip(writers.values(), blocks, strict=True):
-            writer.write(np.clip(block * gains, -1, 1))
-        loud = np.clip(total * gains, -1, 1)
-        whole.write(loud)
-        weighted.push(loud)
-        highest = max(highest, float(peak.push(loud).max()))
-    return weighted.integrated(), float(20 * np.log10(highest))
+def _gains(curve: Floats, at: int, count: int) -> NDArray[np.float32]:
+    """The curve at ``count`` samples from sample ``at``, a multiple of STEP; linear between the centres of steps."""
+    steps = np.arange(at // STEP - 1, (at + count) // STEP + 2)
+    centres = (steps + 0.5) * STEP - 0.5 - at
+    return np.interp(np.arange(count), centres, curve[np.clip(steps, 0, len(curve) - 1)]).astype(np.float32)
+
+
+def _write_stem(part: _Placed, curve: Floats, total: int, writer: Writer) -> None:
+    with writer:
+        at = 0
+        for block in part.blocks(total):
+            writer.write(block * _gains(curve, at, block.shape[1]))
+            at += block.shape[1]
+
+
+def _write_mix(placed: Mapping[str, _Placed], curve: Floats, total: int, writer: Writer) -> tuple[float, float]:
+    """Write the mix; its integrated loudness (LUFS) and true peak (dBTP)."""
+    weighted, true_peak = KWeighted(writer.sample_rate, 2), TruePeak(2)
+    energies, highest, at = [], 0.0, 0
+    with writer:
+        for block, _ in _sums(placed, total):
+            block *= _gains(curve, at, block.shape[1])
+            at += block.shape[1]
+            writer.write(block)
+            energies.append(weighted.push(block))
+            highest = max(highest, float(true_peak.push(block).max(initial=0.0)))
+    highest = max(highest, float(true_peak.finish().max(initial=0.0)), 1e-9)
+    return loudness(np.concatenate(energies), writer.sample_rate), float(20 * np.log10(highest))

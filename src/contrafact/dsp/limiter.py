@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_INAUDIBLE_DB = 1e-3  # an exponential release never ends; below this it has
 
 
 def limiter_gain(peaks: Floats, ceiling: float, attack: int, release: float) -> Floats:
-    """Gains 0..1 that keep every peak at or below ``ceiling``, smooth, and 1 where nothing nears it.
+    """Gains 0..1 that keep every peak at or below ``ceiling``, smooth, and exactly 1 where nothing nears it.
+
+    Between the centres of two steps the curve may be read linearly: the gains of a peak's own step and of both its
+    neighbours suffice for it.
 
     Args:
         peaks: largest magnitude in each step of the curve, shape (steps,).
-        ceiling: largest magnitude allowed.
-        attack: steps of look-ahead; the gain comes down over them.
-        release: steps in which the gain comes back by two thirds.
+        ceiling: largest magnitude allowed, > 0.
+        attack: steps of look-ahead, in which the gain comes down along an S.
+        release: steps in which the reduction in dB falls to 1/e.
     """
-    needed = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-12))
-    if needed.min() >= 1:
+    from scipy.ndimage import maximum_filter1d
+
+    excess_db = 20 * np.log10(np.maximum(peaks, ceiling) / ceiling)
+    if not excess_db.any():
         return np.ones(len(peaks))
-    # held for the look-ahead on both sides, so that the average below cannot rise above what a peak needs
-    held = scipy.ndimage.minimum_filter1d(needed, 2 * attack + 1, mode="nearest")
-    released = _release(held, np.exp(-1.0 / release))
-    return np.asarray(scipy.ndimage.uniform_filter1d(released, 2 * attack + 1, mode="nearest"))
+    # held for the look-ahead (and one step) on both sides, so that no average below falls short of what a peak needs
+    held = maximum_filter1d(excess_db, 2 * attack + 3, mode="nearest")
+    s_shape = np.bartlett(2 * attack + 3)
+    padded = np.pad(_released(held, release), attack + 1, mode="edge")
+    reduction_db = np.convolve(padded, s_shape / s_shape.sum(), mode="valid")
+    return np.asarray(10 ** (-reduction_db / 20))
 
 
-def _release(gain: Floats, keep: float) -> Floats:
-    """The gain falls at once and comes back exponentially; worked out only where something is limited."""
-    released = gain.copy()
-    at = 0
-    while at < len(gain):
-        below = np.flatnonzero(gain[at:] < 1)
-        if not len(below):
-            break
-        at += int(below[0])
-        value = float(released[at])
-        while at < len(gain) and value < 1 - 1e-4:
-            value = min(float(gain[at]), 1 - (1 - value) * keep)
-            released[at] = value
-            at += 1
-    return released
+def _released(reduction_db: Floats, release: float) -> Floats:
+    """Each value decays by exp(-1 / release) a step until a larger one comes: y[n] = max(x[n], y[n-1] * decay).
+
+    In logarithms that is a running maximum of log x[n] + n / release, with no loop over steps.
+    """
+    slope = np.arange(len(reduction_db)) / release
+    with np.errstate(divide="ignore"):
+        decayed = np.log(reduction_db)
+    decayed += slope
+    np.maximum.accumulate(decayed, out=decayed)
+    decayed -= slope
+    np.exp(decayed, out=decayed)
+    decayed[decayed < _INAUDIBLE_DB] = 0
+    return np.maximum(decayed, reduction_db)

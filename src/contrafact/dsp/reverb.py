@@ -3,69 +3,109 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
-import scipy.signal
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
-EARLY_S = (0.0071, 0.0113, 0.0149, 0.0197, 0.0239, 0.0311, 0.0367, 0.0431)
+Floats = NDArray[np.float64]
+REFLECTIONS = 10
+EARLY_S = (0.004, 0.045)  # between the first and the last early reflection
+EARLY_SHARE = 0.45  # of the response's energy
 BANDS_HZ = (250.0, 1000.0, 4000.0)
 BAND_RT60 = (1.1, 1.0, 0.85, 0.55)  # decay of each band, relative to the room's: lows ring longer, highs are absorbed
 TAIL_START_S = 0.02
+LOW_CUT_HZ = 120.0  # a small room that booms hides the bass
 
 
-def impulse_response(rt60_s: float, predelay_s: float, sample_rate: int, seed: int = 0) -> Samples:
-    """A stereo room response, shape (2, time), of unit energy in each ear.
+def room_response(rt60_s: float, predelay_s: float, sample_rate: int, seed: int = 0) -> Samples:
+    """A room's response from each of two loudspeakers (left, right) to each of two ears, shape (2, 2, time).
+
+    White noise on both loudspeakers, uncorrelated, comes out with its own energy in each ear.
 
     Args:
-        rt60_s: time in which the tail falls by 60 dB in the middle band (250 Hz to 4 kHz).
+        rt60_s: time in which the tail falls by 60 dB, between 250 Hz and 1 kHz.
         predelay_s: silence before the first reflection.
         sample_rate: Hz.
-        seed: of the diffuse noise.
+        seed: of the reflections' times and the diffuse noise.
     """
+    from scipy.signal import butter, sosfilt
+
     rng = np.random.default_rng(seed)
-    count = int(1.1 * rt60_s * sample_rate)
-    time = np.arange(count) / sample_rate
-    tail = sum(
-        band * 10 ** (-3 * time / (rt60_s * share))
-        for band, share in zip(_bands(rng.standard_normal((2, count)), sample_rate), BAND_RT60, strict=True)
-    )
-    tail *= np.clip(time / TAIL_START_S, 0, 1)
-    tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    early = np.zeros((2, count))
-    for i, at in enumerate(EARLY_S):
-        for ear in range(2):
-            where = int((at * (1 + 0.07 * ear * (-1) ** i)) * sample_rate)
-            if where < count:
-                early[ear, where] += 0.5 * (-1) ** (i + ear) * 10 ** (-at / rt60_s) / (1 + 40 * at)
-    response = np.concatenate([np.zeros((2, int(predelay_s * sample_rate))), early + tail], axis=1)
-    return (response / np.sqrt((response**2).sum(axis=1, keepdims=True))).astype(np.float32)
+    time = np.arange(int(1.1 * rt60_s * sample_rate)) / sample_rate
+    early, tail = _reflections(rng, time, rt60_s, sample_rate), _tail(rng, time, rt60_s, sample_rate)
+    response = np.sqrt(EARLY_SHARE) * _unit(early) + np.sqrt(1 - EARLY_SHARE) * _unit(tail)
+    low_cut = butter(2, LOW_CUT_HZ, "highpass", fs=sample_rate, output="sos")
+    response = sosfilt(low_cut, response, axis=-1)
+    delay = np.zeros((2, 2, round(predelay_s * sample_rate)))
+    return np.concatenate([delay, _unit(response)], axis=-1).astype(np.float32)
 
 
-def _bands(noise: NDArray[np.float64], sample_rate: int) -> list[NDArray[np.float64]]:
+def _unit(response: Floats) -> Floats:
+    """The response with energy 1 in each ear, summed over loudspeakers."""
+    return np.asarray(response / np.sqrt((response**2).sum(axis=(0, 2), keepdims=True)))
+
+
+def _tail(rng: np.random.Generator, time: Floats, rt60_s: float, sample_rate: int) -> Floats:
+    noise = _bands(rng.standard_normal((2, 2, len(time))), sample_rate)
+    decays = (10 ** (-3 * time / (rt60_s * share)) for share in BAND_RT60)
+    tail = sum((band * decay for band, decay in zip(noise, decays, strict=True)), np.zeros(noise[0].shape))
+    return np.asarray(tail * np.clip(time / TAIL_START_S, 0, 1))
+
+
+def _reflections(rng: np.random.Generator, time: Floats, rt60_s: float, sample_rate: int) -> Floats:
+    """Sparse echoes, the nearer ear first and louder; later ones are weaker and duller, as walls absorb highs."""
+    from scipy.signal import butter, sosfilt
+
+    early = np.zeros((2, 2, len(time)))
+    spread = (np.arange(REFLECTIONS) + rng.uniform(0, 0.8, (2, REFLECTIONS))) / REFLECTIONS
+    for speaker in range(2):
+        for at in EARLY_S[0] + spread[speaker] * (EARLY_S[1] - EARLY_S[0]):
+            side, sign = rng.uniform(-1, 1), rng.choice((-1.0, 1.0))
+            for ear in range(2):
+                towards = side * (1 if ear else -1)
+                sample = round((at - 0.0003 * towards) * sample_rate)
+                if sample < len(time):
+                    early[speaker, ear, sample] += sign * (1 + 0.5 * towards) * 10 ** (-3 * at / rt60_s) / (1 + 30 * at)
+    dull = butter(1, 7000.0, fs=sample_rate, output="sos")
+    return np.asarray(sosfilt(dull, early, axis=-1))
+
+
+def _bands(noise: Floats, sample_rate: int) -> list[Floats]:
+    """Parts of ``noise`` between the edges of `BANDS_HZ`, which sum to it."""
+    from scipy.signal import butter, sosfiltfilt
+
     rest, bands = noise, []
     for edge in BANDS_HZ:
-        low = scipy.signal.sosfiltfilt(scipy.signal.butter(2, edge, fs=sample_rate, output="sos"), rest, axis=-1)
+        low = sosfiltfilt(butter(2, edge, fs=sample_rate, output="sos"), rest, axis=-1)
         bands.append(low)
         rest = rest - low
     return [*bands, rest]
 
 
 class Convolver:
-    """Streams mono sound through a stereo response by overlap-add; output blocks are as long as input blocks."""
+    """Streams stereo sound through a (2, 2, time) response by overlap-add; blocks out are as long as blocks in.
 
-    def __init__(self, response: Samples) -> None:
-        self._response = response
-        self._tail = np.zeros((2, 0), dtype=np.float32)
-        self._spectrum: tuple[int, NDArray[np.complex64]] = (0, np.zeros((2, 0), dtype=np.complex64))
+    Args:
+        response: from each input channel to each output channel.
+        block_samples: of the longest block that will come.
+    """
+
+    def __init__(self, response: Samples, block_samples: int) -> None:
+        from scipy.fft import next_fast_len, rfft
+
+        self._reach = response.shape[-1] - 1
+        self._size = next_fast_len(block_samples + self._reach, real=True)
+        self._spectrum = rfft(response, self._size, axis=-1)
+        self._tail = np.zeros((2, self._reach), dtype=np.float32)
 
     def push(self, samples: Samples) -> Samples:
-        """Take (time,), give (2, time)."""
-        length = len(samples) + self._response.shape[1] - 1
-        size = scipy.fft.next_fast_len(length, real=True)
-        if self._spectrum[0] != size:
-            self._spectrum = (size, scipy.fft.rfft(self._response, size, axis=1))
-        wet = scipy.fft.irfft(scipy.fft.rfft(samples, size)[None, :] * self._spectrum[1], size, axis=1)[:, :length]
-        wet[:, : self._tail.shape[1]] += self._tail
-        self._tail = wet[:, len(samples) :].copy()
-        return np.asarray(wet[:, : len(samples)], dtype=np.float32)
+        """Take (2, time), give (2, time)."""
+        from scipy.fft import irfft, rfft
+
+        count = samples.shape[1]
+        spectrum = rfft(samples, self._size, axis=-1)
+        out = spectrum[0] * self._spectrum[0]
+        out += spectrum[1] * self._spectrum[1]
+        wet: Samples = irfft(out, self._size, axis=-1, overwrite_x=True)
+        wet[:, : self._reach] += self._tail
+        self._tail = wet[:, count : count + self._reach].copy()
+        return wet[:, :count]
