@@ -209,7 +209,7 @@ def _place(part: Recording, channel: Channel, response: Samples) -> _Placed:
             for block in part.blocks(BLOCK):
                 placed = convolver.push(np.broadcast_to(block, (2, block.shape[1])))
                 energies.append(meter.push(placed))
-                file.write(np.ascontiguousarray(placed.T, dtype="<f4"))
+                file.write(np.ascontiguousarray(placed.T, dtype="<f4").data)
     except OSError as cause:
         raise output_error(target, cause) from cause
     lufs = loudness(np.concatenate(energies), part.sample_rate)
@@ -320,10 +320,10 @@ def _write_mix(placed: Mapping[str, _Placed], curve: Floats, total: int, writer:
     energies, highest, at = [], 0.0, 0
     with writer:
         for block, _ in _sums(placed, total):
-            block *= _gains(curve, at, block.shape[1])
+            loud = block * _gains(curve, at, block.shape[1])
             at += block.shape[1]
-            writer.write(block)
-            energies.append(weighted.push(block))
-            highest = max(highest, float(true_peak.push(block).max(initial=0.0)))
+            writer.write(loud)
+            energies.append(weighted.push(loud))
+            highest = max(highest, float(true_peak.push(loud).max(initial=0.0)))
     highest = max(highest, float(true_peak.finish().max(initial=0.0)), 1e-9)
     return loudness(np.concatenate(energies), writer.sample_rate), float(20 * np.log10(highest))

@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 _INAUDIBLE_DB = 1e-3  # an exponential release never ends; below this it has
 
 
-def limiter_gain(peaks: Floats, ceiling: float, attack: int, release: float) -> Floats:
+def limiter_gain(peaks: NDArray[np.floating], ceiling: float, attack: int, release: float) -> Floats:
     """Gains 0..1 that keep every peak at or below ``ceiling``, smooth, and exactly 1 where nothing nears it.
 
     Between the centres of two steps the curve may be read linearly: the gains of a peak's own step and of both its
@@ -23,7 +23,7 @@ def limiter_gain(peaks: Floats, ceiling: float, attack: int, release: float) -> 
     """
     from scipy.ndimage import maximum_filter1d
 
-    excess_db = 20 * np.log10(np.maximum(peaks, ceiling) / ceiling)
+    excess_db = 20 * np.log10(np.maximum(peaks, ceiling, dtype=np.float64) / ceiling)
     if not excess_db.any():
         return np.ones(len(peaks))
     # held for the look-ahead (and one step) on both sides, so that no average below falls short of what a peak needs

@@ -80,7 +80,7 @@ def _lufs(energy: Floats) -> Floats:
 
 
 def integrated_loudness(blocks: Iterable[Samples], sample_rate: int) -> float:
-    """Integrated loudness in LUFS of blocks of shape (channels, time), whole steps but for the last; -inf for silence."""
+    """Integrated loudness in LUFS of blocks (channels, time), whole steps but for the last; -inf for silence."""
     meter: KWeighted | None = None
     energies: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)]
     for block in blocks:

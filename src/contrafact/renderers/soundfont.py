@@ -1,9 +1,11 @@
-"""Parts played by FluidSynth from a General MIDI soundfont, each in a process of its own."""
+"""Parts played by FluidSynth from a General MIDI soundfont, each in a process of its own.
+
+A process opens the font again, but reads only the samples that its part plays, which costs less than sharing it would.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,25 +15,30 @@ from pathlib import Path
 
 from contrafact.audio import Recording
 from contrafact.errors import ContrafactError, MissingError
+from contrafact.files import output_error
 from contrafact.registry import Card
+from contrafact.renderers import _synthesize
+from contrafact.runtime import cores
 from contrafact.score import Part, Score
 
 CARD = Card(
     summary="Samples of real instruments, dry; one stereo recording a part.",
     source="FluidSynth (fluidsynth.org) with FluidR3_GM by Frank Wen",
     needs="libfluidsynth 2 or 3 and an SF2 or SF3 soundfont",
-    known_failures="Horns and strings sound sampled: no legato transitions, one articulation an instrument.",
+    known_failures="Horns and strings sound sampled: no legato transitions, one articulation an instrument. "
+    "Notes begin and end on a raster of 1.5 ms. A note ends where its own key is struck again in the same part.",
     license="MIT (FluidR3_GM); FluidSynth is LGPL-2.1 and used as a shared library",
 )
 
 PLACES = (
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",
     "/usr/share/soundfonts/FluidR3_GM.sf2",
-    "/usr/share/sounds/sf2/default-GM.sf2",
-    "/usr/share/soundfonts/default.sf2",
     "/opt/homebrew/share/soundfonts/FluidR3_GM.sf2",
     "/usr/local/share/soundfonts/FluidR3_GM.sf2",
     "~/.local/share/soundfonts/FluidR3_GM.sf2",
+    "/usr/share/sounds/sf2/default-GM.sf2",
+    "/usr/share/soundfonts/default.sf2",
+    "/usr/share/sounds/sf3/default-GM.sf3",
 )
 HOW_TO_INSTALL = (
     "Debian, Ubuntu: sudo apt-get install libfluidsynth3 fluid-soundfont-gm. "
@@ -46,32 +53,51 @@ class Config:
 
     Attributes:
         soundfont: SF2 or SF3 file; "" finds FluidR3_GM in the systems' usual places.
-        sample_rate: of the recordings, Hz.
+        sample_rate: of the recordings, 8,000 to 96,000 Hz.
+        polyphony: voices that a part may use at once; a stereo sample takes two.
+        processes: parts played at the same time; 0 = one for each core. Changes no result.
     """
 
     soundfont: str = ""
     sample_rate: int = 44_100
+    polyphony: int = 256
+    processes: int = 0
+
+    def __post_init__(self) -> None:
+        if not 8_000 <= self.sample_rate <= 96_000:
+            raise ValueError(f"sample_rate is {self.sample_rate}, but must lie in 8000..96000")
+        if not 16 <= self.polyphony <= 4096:
+            raise ValueError(f"polyphony is {self.polyphony}, but must lie in 16..4096")
+        if self.processes < 0:
+            raise ValueError(f"processes is {self.processes}, but must be 0 or more")
 
 
 def build(config: Config) -> Callable[[Score, Path, float], dict[str, Recording]]:
     """A renderer with these settings; what it needs is looked for when it plays."""
 
     def render(score: Score, folder: Path, duration_s: float) -> dict[str, Recording]:
-        """Play every part for ``duration_s`` seconds into raw files in ``folder``.
+        """Play every part into a raw file in ``folder``, each exactly ``duration_s`` seconds long.
 
         Raises:
-            MissingError: FluidSynth or the soundfont is missing.
-            ContrafactError: SOUNDFONT_BROKEN or RENDER_FAILED.
+            MissingError: FLUIDSYNTH_MISSING or SOUNDFONT_MISSING.
+            ContrafactError: SOUNDFONT_BROKEN, SOUNDFONT_PROGRAM or RENDER_FAILED.
+            OutputError: the work folder cannot be written.
         """
-        load_library()
+        if len({p.name for p in score.parts}) < len(score.parts):
+            raise ValueError("two parts of the score have the same name")
         font = find_soundfont(config.soundfont)
         frames = round(duration_s * config.sample_rate)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            # the part with most notes first, so that the processes end together
-            parts = sorted(score.parts, key=lambda p: -len(p.notes))
-            played = pool.map(lambda part: _play(part, font, folder, frames, config.sample_rate), parts)
-            recordings = dict(zip((p.name for p in parts), played, strict=True))
-        return {p.name: recordings[p.name] for p in score.parts}
+        # the part with most notes first, so that the processes end together
+        order = sorted(range(len(score.parts)), key=lambda i: -len(score.parts[i].notes))
+        with ThreadPoolExecutor(config.processes or cores()) as pool:
+            jobs = {
+                i: pool.submit(_play, score.parts[i], font, folder / f"part-{i}.f32", frames, config) for i in order
+            }
+            try:
+                return {part.name: jobs[i].result() for i, part in enumerate(score.parts)}
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     return render
 
@@ -85,7 +111,7 @@ def load_library() -> None:
     try:
         import fluidsynth  # noqa: F401
     except (ImportError, OSError, AttributeError) as cause:
-        raise MissingError("FLUIDSYNTH_MISSING", "The FluidSynth library is not installed.", HOW_TO_INSTALL) from cause
+        raise _no_library() from cause
 
 
 def find_soundfont(given: str) -> Path:
@@ -110,34 +136,63 @@ def find_soundfont(given: str) -> Path:
     return found
 
 
+def _play(part: Part, font: Path, target: Path, frames: int, config: Config) -> Recording:
+    """One part in a child process, which may die of a damaged font without harm."""
+    job = {
+        "soundfont": str(font),
+        "target": str(target),
+        "sample_rate": config.sample_rate,
+        "polyphony": config.polyphony,
+        "frames": frames,
+        "bank": _synthesize.DRUM_BANK if part.is_drums else 0,
+        "program": part.program,
+        "notes": [(n.onset_s, n.end_s, n.pitch, n.velocity) for n in part.notes],
+        "pedals": part.pedals,
+    }
+    command = [sys.executable, "-P", _synthesize.__file__]
+    done = subprocess.run(command, input=json.dumps(job).encode(), capture_output=True, check=False)
+    if done.returncode == _synthesize.BROKEN_FONT:
+        raise _broken(font)
+    if done.returncode == _synthesize.NO_LIBRARY:
+        raise _no_library()
+    if done.returncode == _synthesize.NO_PROGRAM:
+        raise _no_program(part, font)
+    if done.returncode or not target.is_file() or target.stat().st_size != frames * 8:
+        raise _failed(part, target, done)
+    return Recording(target, config.sample_rate, 2, frames)
+
+
+def _no_library() -> MissingError:
+    return MissingError("FLUIDSYNTH_MISSING", "The FluidSynth library is not installed.", HOW_TO_INSTALL)
+
+
 def _broken(font: Path) -> ContrafactError:
     return ContrafactError(
         "SOUNDFONT_BROKEN", f"{font} is not a working soundfont.", "Give another SF2 or SF3 file with --soundfont."
     )
 
 
-def _play(part: Part, font: Path, folder: Path, frames: int, sample_rate: int) -> Recording:
-    """One part in a child process, which may die of a damaged font without harm."""
-    target = folder / f"part-{part.name}.f32"
-    job = {
-        "soundfont": str(font),
-        "target": str(target),
-        "sample_rate": sample_rate,
-        "frames": frames,
-        "bank": 128 if part.is_drums else 0,
-        "program": part.program,
-        "notes": [(n.onset_s, n.end_s, n.pitch, n.velocity) for n in part.notes],
-        "pedals": part.pedals,
-    }
-    command = [sys.executable, "-m", "contrafact.renderers._synthesize"]
-    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=False)
-    if done.returncode == 3:
-        raise _broken(font)
-    if done.returncode != 0 or target.stat().st_size != frames * 8:
-        words = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise ContrafactError(
-            "RENDER_FAILED",
-            f"FluidSynth failed on the part {part.name!r}: {words[0]}.",
-            "Free disk space and memory, or give another --soundfont.",
-        )
-    return Recording(target, sample_rate, 2, frames)
+def _no_program(part: Part, font: Path) -> ContrafactError:
+    wanted = "drum kit" if part.is_drums else f"instrument {part.program} (counted from 0)"
+    return ContrafactError(
+        "SOUNDFONT_PROGRAM",
+        f"{font.name} has no {wanted}, which the part {part.name!r} needs.",
+        "Give a General MIDI soundfont with --soundfont.",
+    )
+
+
+def _failed(part: Part, target: Path, done: subprocess.CompletedProcess[bytes]) -> ContrafactError:
+    """Why a child ended: the disk, if a write of our own finds it full, or what it said last."""
+    try:
+        with target.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as cause:
+        return output_error(target, cause)
+    said = done.stderr.decode("utf-8", "replace").split("\n")
+    ended = f"signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
+    words = next((line.strip() for line in reversed(said) if line.strip()), ended)[:200].rstrip(".")
+    return ContrafactError(
+        "RENDER_FAILED",
+        f"FluidSynth failed on the part {part.name!r}: {words}.",
+        "Give another soundfont with --soundfont; if that fails too, report this fault.",
+    )
