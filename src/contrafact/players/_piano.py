@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Form
-from contrafact.score import Score
+from contrafact.players._perform import SHORTEST_S
+from contrafact.score import Note, Score
 from contrafact.theory.chords import ChordSpec
 from contrafact.theory.voice_leading import ROOM_SEMITONES, choose, clashes
 from contrafact.theory.voicings import BOTTOM, Voicing, guide_tones, quartal, rootless
 
 TOP = 76
 """A comping hand goes no higher, melody or not."""
+GAP_S = 0.01
+"""Time a key needs to come up before it is struck again."""
 
 
 @dataclass(frozen=True)
@@ -141,3 +144,18 @@ def _thicker(voicing: Voicing, spec: ChordSpec, melody: int | None, rng: np.rand
     above = [p for p in range(voicing[-1] + 3, min(voicing[-1] + 9, ceiling) + 1) if p % 12 in tones]
     above = [p for p in above if melody is None or not clashes((p,), melody, spec)]
     return (*voicing, int(rng.choice(above))) if above else voicing
+
+
+def apart(notes: Sequence[Note]) -> tuple[Note, ...]:
+    """No key is struck while it is down: the earlier note of a pitch ends before the later starts, or is left out."""
+    result: list[Note] = []
+    by_pitch: dict[int, Note] = {}
+    for note in sorted(notes, key=lambda n: -n.onset_s):
+        later = by_pitch.get(note.pitch)
+        length = note.duration_s
+        if later is not None:
+            length = min(length, later.onset_s - GAP_S - note.onset_s)
+        if length >= SHORTEST_S:
+            by_pitch[note.pitch] = note
+            result.append(replace(note, duration_s=length))
+    return tuple(result)

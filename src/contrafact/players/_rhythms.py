@@ -31,7 +31,6 @@ class Figure:
 
 FIGURES: dict[str, tuple[Figure, ...]] = {
     "swing": (
-        Figure(TACET, (), 0.12),
         Figure("Charleston", (0, 1.5), 0.15, True),
         Figure("reverse Charleston", (0.5, 2), 0.09),
         Figure("Charleston from 2", (1, 2.5), 0.06),
@@ -51,7 +50,6 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         Figure("three over four, turned", (0.5, 2, 3.5), 1.5, follows="three over four"),
     ),
     "bossa": (
-        Figure(TACET, (), 0.03),
         Figure("basic", (0, 1, 2.5), 0.18),
         Figure("clave, three", (0, 1.5, 3), 0.16),
         Figure("clave, two", (1, 2.5), 1.2, follows="clave, three"),
@@ -65,7 +63,6 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         Figure("four", (0, 1, 2.5, 3.5), 0.08),
     ),
     "waltz": (
-        Figure(TACET, (), 0.08),
         Figure("one and 2&", (0, 1.5), 0.26, True),
         Figure("two three", (1, 2), 0.12),
         Figure("1& three", (0.5, 2), 0.12),
@@ -77,7 +74,6 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         Figure("hemiola, turned", (1,), 1.5, True, follows="hemiola"),
     ),
     "ballad": (
-        Figure(TACET, (), 0.03),
         Figure("pad", (0,), 0.2, True),
         Figure("half notes", (0, 2), 0.22, True),
         Figure("one and 3&", (0, 2.5), 0.16, True),
@@ -88,6 +84,9 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         Figure("2& and four", (0, 1.5, 2.5), 0.05, True),
     ),
 }
+REST = Figure(TACET, (), 0.0)
+REST_SHARE = {"swing": 0.14, "bossa": 0.04, "waltz": 0.12, "ballad": 0.03}
+"""How many bars are left to the others, at half density."""
 BASE_HITS = {"swing": 2.0, "bossa": 2.75, "waltz": 1.5, "ballad": 1.8}
 
 
@@ -116,6 +115,10 @@ class Sampler:
             wanted: hits that the bar has room for, see `room`.
             rng: the bar's own draws.
         """
+        rests = self.history and self.history[-1] != TACET and len(changes) < 2
+        if rests and rng.random() < REST_SHARE[self.style] * (1.5 - self.density) * (1.5 if wanted < 1.5 else 1.0):
+            self.history.append(TACET)
+            return REST
         figures = [f for f in FIGURES[self.style] if all(h < beats for h in f.hits) and self._may_come(f)]
         logits = np.array([self._fit(f, changes, struck, wanted) for f in figures])
         chosen = figures[int(np.argmax(logits + rng.gumbel(size=len(figures))))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Bar, Form, plan
 from contrafact.players._perform import Event, perform, randomness
-from contrafact.players._piano import Hands, Tune, chord_at, tune
+from contrafact.players._piano import Hands, Tune, apart, chord_at, tune
 from contrafact.players._rhythms import Figure, Sampler
 from contrafact.registry import Card
 from contrafact.score import Part, Score
@@ -24,6 +25,7 @@ CARD = Card(
 )
 
 PLAYER = 4
+MOST_REPEATS, ATTEMPTS = 3, 8
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
         form = plan(sheet)
         comp = _Comp(config, form, tune(sheet, so_far), seed)
         events = [e for bar in form.bars[:-1] for e in comp.bar(bar)] + comp.final(form.final)
-        notes = perform(form, events, config.swing)
+        notes = apart(perform(form, events, config.swing))
         program = 0 if config.instrument == "piano" else 26
         return Part(config.instrument, program, notes, pedals=comp.pedals())
 
@@ -71,12 +73,27 @@ class _Comp:
         self.rhythm = Sampler("waltz" if in_three else config.style, config.density)
         self.held: list[tuple[float, float]] = []
         self.busy_until = 0.0
+        self.played: Counter[tuple[tuple[float, int], ...]] = Counter()
 
     def bar(self, bar: Bar) -> list[Event]:
-        """The events of one bar; none where there is no chord."""
+        """The events of one bar; none where there is no chord. A bar that was played three times is drawn anew."""
         if not bar.has_chord:
             return []
-        rng = randomness(self.seed, PLAYER, bar.index)
+        before = self.hands.before, self.hands.root, list(self.hands.used), list(self.rhythm.history), self.busy_until
+        held = len(self.held)
+        events: list[Event] = []
+        for attempt in range(ATTEMPTS):
+            self.hands.before, self.hands.root, self.busy_until = before[0], before[1], before[4]
+            self.hands.used, self.rhythm.history = list(before[2]), list(before[3])
+            del self.held[held:]
+            events = self._draw(bar, randomness(self.seed, PLAYER + 100 * attempt, bar.index))
+            shape = tuple((round(e.beat - bar.first, 2), e.pitch) for e in events)
+            if not events or self.played[shape] < MOST_REPEATS:
+                self.played[shape] += 1
+                break
+        return events
+
+    def _draw(self, bar: Bar, rng: np.random.Generator) -> list[Event]:
         start, end = bar.first, bar.first + bar.beats
         changes = [float(b - start) for b in range(start, end) if self.form.is_new[b]]
         onsets = self.melody.onsets
