@@ -212,6 +212,20 @@ def render(
     print(out)
 
 
+@app.command()
+def evaluate(
+    song: Song,
+    folder: Annotated[Path, typer.Argument(help="The cover's folder.")],
+    voice: Annotated[Path | None, typer.Option(help="The song's separated voice, for the melody.")] = None,
+    json_lines: Lines = False,
+) -> None:
+    """Measure a finished cover by the slow figures of published work: melody by pYIN, and Qmax."""
+    from contrafact.cover import evaluate as measure
+
+    for name, value in measure(song, folder, voice).items():
+        print(json.dumps({"figure": name, "value": value}) if json_lines else f"{name:12} {value:.3f}")
+
+
 def _suffix(path: Path, *known: str) -> None:
     if path.suffix.lower() not in known:
         raise SettingsError("SETTING_VALUE", f"{path.name!r} has no known ending.", f"Use {' or '.join(known)}.")

@@ -19,9 +19,9 @@ from typing import Any, Literal, cast
 
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
-from contrafact.audio import Audio, Recording, Writer
+from contrafact.audio import Audio, Recording, SoundFile, Writer
 from contrafact.decoding import Source, open_recording
-from contrafact.errors import SettingsError
+from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
 from contrafact.inputs import sha256
 from contrafact.leadsheet import LeadSheet, from_json, to_json
@@ -35,7 +35,7 @@ from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose
 from contrafact.transcribers._painted import painted
 from contrafact.transcribers.basic_pitch import MODEL
-from contrafact.workplace import Workplace, finished, safe_name, target_folder, workplace
+from contrafact.workplace import Workplace, finished, read_report, safe_name, target_folder, workplace
 
 ANALYSIS_RATE = 22_050
 TAIL_S = 2.0
@@ -224,6 +224,33 @@ def render(score: Score, path: Path, soundfont: str = "") -> None:
         with Writer(path, source.recording.sample_rate, 2, format) as writer:
             for block in source.recording.blocks():
                 writer.write(block)
+
+
+def evaluate(song: Path, folder: Path, voice: Path | None = None) -> dict[str, float]:
+    """The slow figures of a finished cover against its song; see `metrics.similarity`.
+
+    Args:
+        song: the file that was covered.
+        folder: the cover's folder.
+        voice: the song's separated voice, if there is one.
+
+    Raises:
+        InputError: the folder holds no cover of this song.
+        MissingError: librosa is not installed.
+    """
+    from contrafact.metrics.similarity import similarity_figures
+
+    report = read_report(folder)
+    if report is None or report.get("source", {}).get("sha256") != sha256(song):
+        raise InputError("COVER_OTHER_SONG", f"{folder} holds no cover of {song.name!r}.", "Give the cover's folder.")
+    preview_s, soundfont = report["settings"]["preview_s"], report["settings"]["soundfont"]
+    mixed = SoundFile.of(folder / f"cover.{report['settings']['format']}")
+    with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
+        sound = hear(song, Path(scratch), preview_s, soundfont)
+        sung = open_recording(voice, Path(scratch)).recording.mono(ANALYSIS_RATE) if voice else None
+    sheet = read_leadsheet(folder / "leadsheet.json")
+    score = read_midi(folder / "cover.mid")
+    return similarity_figures(sound.analysis, mixed.mono(ANALYSIS_RATE), score, sheet.grid, sung)
 
 
 def read_leadsheet(path: Path) -> LeadSheet:

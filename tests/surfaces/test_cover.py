@@ -219,6 +219,19 @@ def test_single_stages_follow_one_another(band_recording, tmp_path):
     assert ".musicxml" in wrong.stderr
 
 
+def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_recording, tmp_path):
+    done = contrafact("evaluate", band_recording, covered, "--json", check=True)
+    figures = {d["figure"]: d["value"] for d in map(json.loads, done.stdout.splitlines())}
+    assert figures["mca_copy"] == pytest.approx(1.0)
+    assert figures["mca"] > figures["mca_other"]
+    assert figures["qmax_copy"] < figures["qmax"] < figures["qmax_other"]
+    other = tmp_path / "other.wav"
+    other.write_bytes(band_recording.read_bytes() + b"x")
+    refused = contrafact("evaluate", other, covered)
+    assert refused.returncode == 1
+    assert "COVER_OTHER_SONG" in refused.stderr
+
+
 def test_lists_and_doctor():
     styles = [json.loads(line) for line in contrafact("styles", "--json", check=True).stdout.splitlines()]
     assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad"} <= {s["style"] for s in styles}

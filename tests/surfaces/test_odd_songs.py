@@ -1,0 +1,105 @@
+"""Sound that is hardly a song still gives a whole cover, and a warning where it is mostly guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from contrafact.audio import SoundFile
+from contrafact.cover import Settings, cover
+from contrafact.files import PARTIAL_PREFIX
+
+RATE = 22_050
+SECONDS = 8.0
+
+
+def time_axis(seconds: float = SECONDS, rate: int = RATE) -> np.ndarray:
+    return np.arange(int(seconds * rate)) / rate
+
+
+def notes(pitches: list[float], each_s: float, rate: int = RATE, seconds: float = SECONDS) -> np.ndarray:
+    """A plucked line: pitches in Hz in turn, each fading."""
+    t = time_axis(seconds, rate)
+    index = (t / each_s).astype(int)
+    hz = np.array([pitches[i % len(pitches)] for i in range(index.max() + 1)])[index]
+    return 0.4 * np.sin(2 * np.pi * hz * t) * np.exp(-4 * (t % each_s))
+
+
+def clicks(times: np.ndarray, seconds: float = SECONDS) -> np.ndarray:
+    sound = np.zeros(int(seconds * RATE))
+    burst = np.random.default_rng(0).standard_normal(400) * np.exp(-np.arange(400) / 60)
+    for at in times:
+        start = int(at * RATE)
+        sound[start : start + 400] += 0.4 * burst[: len(sound) - start][: len(sound[start : start + 400])]
+    return sound
+
+
+def accelerating() -> np.ndarray:
+    return clicks(np.cumsum(np.linspace(0.7, 0.25, 16)))
+
+
+def five_four() -> np.ndarray:
+    beat = 0.4
+    times = np.arange(0, SECONDS - 0.1, beat)
+    return 0.5 * clicks(times) + clicks(times[::5]) + notes([220, 247, 262, 294, 330], beat)
+
+
+def voice_alone() -> np.ndarray:
+    t = time_axis()
+    hz = (
+        220
+        * 2 ** (np.array([0, 4, 7, 4, 5, 2, 0, 0])[(t).astype(int) % 8] / 12)
+        * (1 + 0.01 * np.sin(2 * np.pi * 5.5 * t))
+    )
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    return 0.3 * sum(np.sin(k * phase) / k for k in range(1, 8)) * (np.sin(np.pi * (t % 1)) ** 0.5)
+
+
+SOUNDS: dict[str, Callable[[], tuple[np.ndarray, int]]] = {
+    "white noise": lambda: (np.random.default_rng(1).standard_normal(int(SECONDS * RATE)) * 0.2, RATE),
+    "one second": lambda: (notes([262, 330, 392], 0.25, seconds=1.0), RATE),
+    "two seconds": lambda: (notes([262, 330, 392], 0.25, seconds=2.0), RATE),
+    "one steady tone": lambda: (0.3 * np.sin(2 * np.pi * 440 * time_axis()), RATE),
+    "clicks that accelerate": lambda: (accelerating(), RATE),
+    "five four": lambda: (five_four(), RATE),
+    "a voice alone": lambda: (voice_alone(), RATE),
+    "square at full scale": lambda: (np.sign(np.sin(2 * np.pi * 110 * time_axis())), RATE),
+    "offset": lambda: (0.5 + notes([262, 330], 0.5) * 0.5, RATE),
+    "8 kHz": lambda: (notes([262, 330, 392], 0.5, rate=8000), 8000),
+    "192 kHz": lambda: (notes([262, 330, 392], 0.5, rate=192_000), 192_000),
+    "six channels": lambda: (np.stack([notes([262 * k, 330 * k], 0.5) for k in range(1, 7)], axis=1), RATE),
+    "silence, then music": lambda: (np.concatenate([np.zeros(5 * RATE), notes([262, 330, 392], 0.5)]), RATE),
+    "music, then silence": lambda: (np.concatenate([notes([262, 330, 392], 0.5), np.zeros(5 * RATE)]), RATE),
+    "very quiet": lambda: (notes([262, 330, 392], 0.5) * 0.004, RATE),
+}
+
+
+@pytest.mark.parametrize("style", ["jazz-trio", "jazz-waltz"])
+@pytest.mark.parametrize("name", SOUNDS)
+def test_an_odd_sound_gives_a_whole_cover(name: str, style: str, tmp_path: Path) -> None:
+    sound, rate = SOUNDS[name]()
+    song = tmp_path / f"{name}.wav"
+    soundfile.write(song, sound, rate, subtype="FLOAT")
+    made = cover(song, tmp_path / "out", Settings(style=style))
+    mixed = SoundFile.of(made.folder / "cover.wav")
+    assert mixed.duration_s == pytest.approx(len(sound) / rate, abs=1e-3)
+    samples = mixed.read().samples
+    assert np.isfinite(samples).all()
+    assert 0.01 < np.abs(samples).max() <= 10 ** (-1 / 20)
+    assert not list((tmp_path / "out").glob(f"{PARTIAL_PREFIX}*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("clicks that accelerate", "melody"), ("six channels", "channel"), ("white noise", "beat")],
+)
+def test_a_poor_guess_is_said(name: str, word: str, tmp_path: Path) -> None:
+    sound, rate = SOUNDS[name]()
+    song = tmp_path / "song.wav"
+    soundfile.write(song, sound, rate, subtype="FLOAT")
+    made = cover(song, tmp_path / "out")
+    assert any(word in w["message"] for w in made.report["warnings"]), made.report["warnings"]
