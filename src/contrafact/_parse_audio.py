@@ -63,21 +63,27 @@ class Levels:
 
     def add(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take account of a block (frames, channels) and return it with unusable samples set to 0."""
-        good = np.abs(block) < UNUSABLE  # False for NaN as well
-        if not good.all():
+        if not max(block.max(), -block.min()) < UNUSABLE:  # not ">=": with NaN every comparison is False
+            good = np.abs(block) < UNUSABLE
             self.unusable += int(good.size - np.count_nonzero(good))
             block = np.where(good, block, np.float32(0))
-        size = np.abs(block)
+        peak = float(max(block.max(), -block.min()))
+        if peak >= CLIPPED:
+            self.clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED))
         self.frames += len(block)
-        self.peak = max(self.peak, float(size.max()))
-        self.clipped += int(np.count_nonzero(size >= CLIPPED))
-        self.sums = self.sums + block.sum(axis=0, dtype=np.float64)
-        self.loudest = max(self.loudest, float(block.std(axis=0, dtype=np.float64).max()))
-        if block.shape[1] == 2:
-            left, right = block.T.astype(np.float64)
-            self.mid += float(np.square(left + right).sum())
-            self.side += float(np.square(left - right).sum())
+        self.peak = max(self.peak, peak)
+        self._add_power(block)
         return block
+
+    def _add_power(self, block: NDArray[np.float32]) -> None:
+        means = block.mean(axis=0)
+        waves = np.subtract(block.T, means[:, None], order="C")
+        power = (waves @ waves.T).astype(np.float64)
+        self.sums = self.sums + means.astype(np.float64) * len(block)
+        self.loudest = max(self.loudest, float(np.sqrt(power.diagonal().max() / len(block))))
+        if len(waves) == 2:
+            self.mid += float(power.trace() + 2 * power[0, 1])
+            self.side += float(power.trace() - 2 * power[0, 1])
 
 
 def shares(channels: int, container: str) -> NDArray[np.float32]:
@@ -138,10 +144,12 @@ def decode(sound: soundfile.SoundFile, output: BinaryIO, max_frames: int) -> tup
 
 
 def rescale(path: str, gains: NDArray[np.float32]) -> None:
-    """Multiply the channels of a raw file by ``gains`` in place."""
-    frames = np.memmap(path, dtype="<f4", mode="r+").reshape(-1, len(gains))
-    for start in range(0, len(frames), BLOCK_FRAMES):
-        frames[start : start + BLOCK_FRAMES] *= gains
+    """Multiply the channels of a raw file by ``gains`` in place, in blocks: address space is limited."""
+    with open(path, "r+b") as file:
+        while chunk := file.read(BLOCK_FRAMES * 4 * len(gains)):
+            file.seek(-len(chunk), os.SEEK_CUR)
+            file.write((np.frombuffer(chunk, dtype="<f4").reshape(-1, len(gains)) * gains).astype("<f4").tobytes())
+            file.flush()
 
 
 def report(path: str, bounds: dict[str, float]) -> dict[str, Any]:

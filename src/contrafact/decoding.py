@@ -68,7 +68,8 @@ def open_recording(path: Path, work: Path) -> Source:
         work: folder for the decoded sound, made if missing; a song takes about 21 MB a minute there.
 
     Raises:
-        InputError: the file cannot be opened or decoded, or holds no usable sound; see docs for the codes.
+        InputError: as `open_input` and `parse`; INPUT_FORMAT, INPUT_RATE, INPUT_CHANNELS, INPUT_TOO_SHORT,
+            INPUT_TOO_LONG, INPUT_NOT_FINITE or INPUT_SILENT.
         MissingError: FFMPEG_MISSING.
         OutputError: the work folder cannot be written or its disk is full.
     """
@@ -118,7 +119,8 @@ def _decode(path: Path, file: BinaryIO, target: Path) -> dict[str, Any]:
     largest = int(MAX_S + 1) * MAX_RATE * 2 * 4
     limits = Limits(cpu_s=120 + 2 * (size >> 20), file_bytes=min(free, largest))
     bounds = {"min_rate": MIN_RATE, "max_rate": MAX_RATE, "max_s": MAX_S, "max_channels": MAX_CHANNELS}
-    facts: dict[str, Any] = json.loads(parse("_parse_audio.py", path, file, [str(target), json.dumps(bounds)], limits))
+    answer = parse("_parse_audio.py", path, file, [str(target), json.dumps(bounds)], limits)
+    facts: dict[str, Any] = json.loads(answer.splitlines()[-1])  # a decoder may have printed before
     if facts.get("refused") == "WORK_UNWRITABLE":
         number = (
             errno.ENOSPC if facts["errno"] == errno.EFBIG else facts["errno"]
