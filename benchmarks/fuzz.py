@@ -1,6 +1,6 @@
 """Damaged files of every format through the readers: each ends in a recording or score, or in a typed error.
 
-    python benchmarks/fuzz.py [--files 2400] [--seed 0] [--jobs 2]
+    python benchmarks/fuzz.py [--files 2080] [--seed 0] [--jobs 2]
 
 Each damaged file is a pure function of (seed, number), so that any of them can be made again. Readers run in processes
 of 100 files each, whose own deaths are counted. Results go to ``benchmarks/results/fuzz.json``.
@@ -216,7 +216,7 @@ def main() -> int:
     from record import record
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=2400)
+    parser.add_argument("--files", type=int, default=2080)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--shard", type=int, nargs=2, help="read these files only and print the outcomes as JSON")
