@@ -77,7 +77,16 @@ MAX_CHANGED = 0.5
 """Most of the time that may stand on another root than the original's, at amount 1."""
 KEEP, TONES, MELODY, AVOID, RHYTHM = 1.1, 2.5, 0.30, 8.0, 0.5
 VARIETY = 0.35
-ROUNDS, CLOSE = 14, 0.1
+ROUNDS, CLOSE, CHANGED, SHORT_SLOTS = 16, 0.1, 0.2, 16
+LIMITS = {
+    "keep": (0.5, 3.0),
+    "dominants": (-0.8, 2.5),
+    "two_fives": (-2.0, 4.5),
+    "fifths": (-1.5, 2.5),
+    "rhythm": (-2.5, 2.5),
+    "outside": (-0.5, 3.0),
+}
+"""Prices go no further: a song that cannot have a style's rates keeps its own harmony instead."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +125,13 @@ def _search(slots: Sequence[Slot], config: Reharmonization, seed: int) -> list[i
     profile = PROFILES[config.style]
     table = _weigh(slots, seed)
     prices, best, best_fault = _Prices(), [], np.inf
-    for round_number in range(ROUNDS):
+    for round_number in range(ROUNDS if len(slots) > SHORT_SLOTS else 1):
         path = _viterbi(slots, table, prices)
         rates = measure(slots, path)
-        fault = _fault(rates, profile, config.amount)
+        fault = _fault(rates, profile, config.amount) + CHANGED * rates.get("changed", 0.0)
         if fault < best_fault:
             best, best_fault = path, fault
-        if fault < CLOSE:
+        if _fault(rates, profile, config.amount) < CLOSE:
             break
         prices = _adjust(prices, rates, profile, config.amount, 0.93**round_number)
     return best
@@ -166,7 +175,7 @@ def _viterbi(slots: Sequence[Slot], weighed: _Weights, prices: _Prices) -> list[
     """The path of greatest weight, among the chords that the rules allow."""
     local = weighed.priced(prices).astype(np.float32)
     table = p.transitions() + _priced_moves(prices)
-    allowed = [np.flatnonzero(row > FORBIDDEN / 2) for row in weighed.base - weighed.base.max(axis=1, keepdims=True)]
+    allowed = weighed.allowed
     total, back = local[0, allowed[0]], []
     for i in range(1, len(slots)):
         before, here = allowed[i - 1], allowed[i]
@@ -193,15 +202,17 @@ def _change_cost(slot: Slot, prices: _Prices) -> float:
 
 @dataclass(frozen=True)
 class _Weights:
-    """The local weights of a song, all of shape (slots, SIZE).
+    """The local weights of a song, of shape (slots, SIZE), and which chords are worth trying in each slot.
 
     Attributes:
+        allowed: indices of the chords that the rules allow, one array a slot.
         base: log-weights that have no price.
         departs: half bars on another root than the original's, weighted by `_hold`.
         dominant: half bars on a dominant.
         outside: chord tones outside the key, in half bars.
     """
 
+    allowed: tuple[NDArray[np.int64], ...]
     base: Floats
     departs: Floats
     dominant: Floats
@@ -213,8 +224,10 @@ class _Weights:
 
 
 def _hold(slot: Slot) -> float:
-    """How firmly a slot keeps its root: ends of sections and of the song more, sections heard before a little less."""
+    """How firmly a slot keeps its root: starts and ends of sections more, sections heard before a little less."""
     if slot.is_last or (slot.is_section_end and slot.is_downbeat):
+        return 2.0
+    if slot.place == 0:
         return 2.0
     return 0.8 if slot.pass_number else 1.0
 
@@ -229,7 +242,9 @@ def _weigh(slots: Sequence[Slot], seed: int) -> _Weights:
     tones = np.zeros((p.SIZE, 12))
     tones[: p.NO_CHORD] = p.tone_sets()
     keys = np.array([[t not in collection(s.key) for t in range(12)] for s in slots], dtype=np.float64)
-    return _Weights(_base(slots, seed), departs, dominant, lengths[:, None] * (keys @ tones.T))
+    base = _base(slots, seed)
+    allowed = tuple(np.flatnonzero(row > row.max() + FORBIDDEN / 3) for row in base)
+    return _Weights(allowed, base, departs, dominant, lengths[:, None] * (keys @ tones.T))
 
 
 def _priced_moves(prices: _Prices) -> NDArray[np.float32]:
@@ -323,14 +338,15 @@ def _fault(rates: dict[str, float], profile: Profile, amount: float) -> float:
 def _adjust(prices: _Prices, rates: dict[str, float], profile: Profile, amount: float, step: float) -> _Prices:
     """Prices against the faults: earn what is missing, pay for what is too much."""
     fault = {name: float(np.clip(v, -2, 2)) * step for name, v in _faults(rates, profile, amount).items()}
-    return _Prices(
-        keep=prices.keep + 0.8 * fault["changed"],
-        dominants=prices.dominants - 0.5 * fault["dominants"],
-        two_fives=prices.two_fives - 0.7 * fault["two_fives"],
-        fifths=prices.fifths - 0.5 * fault["fifths"],
-        rhythm=prices.rhythm + 1.0 * fault["chords_per_bar"],
-        outside=prices.outside - 0.3 * fault["outside"],
-    )
+    moved = {
+        "keep": prices.keep + 0.8 * fault["changed"],
+        "dominants": prices.dominants - 0.5 * fault["dominants"],
+        "two_fives": prices.two_fives - 0.7 * fault["two_fives"],
+        "fifths": prices.fifths - 0.5 * fault["fifths"],
+        "rhythm": prices.rhythm + 1.0 * fault["chords_per_bar"],
+        "outside": prices.outside - 0.3 * fault["outside"],
+    }
+    return _Prices(**{name: float(np.clip(value, *LIMITS[name])) for name, value in moved.items()})
 
 
 def _enrich_partly(slots: Sequence[Slot], symbols: list[str], amount: float, seed: int) -> list[str]:

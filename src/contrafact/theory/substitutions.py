@@ -21,10 +21,10 @@ TO_MAJOR: Qualities = {
     "7": -1.5,
     "sus4(b7,9,13)": -1.6,
     "sus4(b7,9)": -1.6,
-    "7(b9,13)": -2.0,
-    "9(#11)": -3.0,
-    "7(b9,b13)": -3.0,
-    "7(#9,b13)": -3.5,
+    "7(b9,13)": -1.7,
+    "9(#11)": -2.8,
+    "7(b9,b13)": -3.6,
+    "7(#9,b13)": -4.0,
 }
 TO_MINOR: Qualities = {
     "7(b9,b13)": -0.4,
@@ -183,23 +183,44 @@ def _relatives(table: NDArray[np.float64], slot: Slot) -> None:
 def _approach(table: NDArray[np.float64], slot: Slot, target: Target) -> None:
     """What leads to the next chord: its dominant, the ii before it, the chain of fifths, and their substitutes."""
     root, k, extra = target.root, target.slots, -0.4 if target.is_return else 0.0
-    dominant = TO_MINOR if target.is_minor else TO_MAJOR
-    two = {**HALF_DIMINISHED, "min7": -1.0, "min9": -1.2} if target.is_minor else SECOND
     if k <= 2:
         late = extra - 0.5 * (k - 1)
-        _put(table, root + 7, dominant, late - 0.7)
+        is_tonic = k == 2 and (root + 7) % 12 == slot.chord.root == tonic(slot.key)[0]
+        _put(table, root + 7, TO_MINOR if target.is_minor else TO_MAJOR, late - (1.5 if is_tonic else 0.7))
         _put(table, root + 1, TRITONE, late - 2.2)
         _diminished(table, slot, root, late)
         _backdoor(table, slot, root, late)
+    if target.is_minor:
+        _towards_minor(table, root, k, extra)
+    else:
+        _towards_major(table, root, k, extra)
+
+
+def _towards_major(table: NDArray[np.float64], root: int, k: int, extra: float) -> None:
+    """iii-VI-ii before the V, each as minor seventh or as the dominant of the next."""
     if 2 <= k <= 4:
         late = extra - 0.2 * abs(k - 2.5)
-        _put(table, root + 2, two, late - 0.9)
+        _put(table, root + 2, SECOND, late - 0.9)
         _put(table, root + 2, TO_MAJOR, late - 1.8)
     if 3 <= k <= 6:
         _put(table, root + 9, {**TO_MINOR, **{q: v - 0.6 for q, v in TO_MAJOR.items()}}, extra - 1.5)
         _put(table, root + 9, THIRD, extra - 1.7)
     if 4 <= k <= 8:
         _put(table, root + 4, THIRD, extra - 1.9)
+
+
+def _towards_minor(table: NDArray[np.float64], root: int, k: int, extra: float) -> None:
+    """iiø, bVI7 or iv before the V, and what leads to them: viø, I7, bIII."""
+    if 2 <= k <= 4:
+        late = extra - 0.2 * abs(k - 2.5)
+        _put(table, root + 2, {**HALF_DIMINISHED, "min7": -1.0, "min9": -1.2}, late - 0.9)
+        _put(table, root + 2, TO_MAJOR, late - 2.4)
+        _put(table, root + 8, {"9(#11)": -0.5, "maj9": -0.5, "9": -1.0}, late - 1.6)
+        _put(table, root + 5, OTHER_MINOR, late - 1.4)
+    if 3 <= k <= 6:
+        _put(table, root + 9, HALF_DIMINISHED, extra - 1.8)
+        _put(table, root, TO_MINOR, extra - 2.2)
+        _put(table, root + 3, {"maj9": 0.0, "maj7": -0.4}, extra - 2.2)
 
 
 def _diminished(table: NDArray[np.float64], slot: Slot, root: int, weight: float) -> None:
