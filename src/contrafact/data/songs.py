@@ -99,9 +99,10 @@ def arrange_band(
     chords: tuple[Chord, ...],
     key: str,
     rng: np.random.Generator,
+    lead: str = "",
 ) -> BandSong:
-    """Melody on a drawn lead instrument and piano, with bass and drums added."""
-    lead = str(rng.choice(list(LEADS)))
+    """Melody on a lead instrument (drawn unless given) and piano, with bass and drums added."""
+    lead = lead or str(rng.choice(list(LEADS)))
     style = band_parts.choose(rng, grid)
     line = tuple(_monophonic(melody))
     shift = _octaves_into(LEADS[lead], line)
