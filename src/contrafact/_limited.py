@@ -1,7 +1,7 @@
 """Run a program under limits: ``python _limited.py MEMORY_BYTES CPU_S FILE_BYTES PROGRAM ARGUMENT…``.
 
 Started as a script of its own (standard library only, some ten milliseconds), because limits set between fork and exec
-in a parent with threads are not safe. Where a system knows a limit not, the program runs without it.
+in a parent with threads are not safe. A limit that the system does not know is left out.
 """
 
 from __future__ import annotations

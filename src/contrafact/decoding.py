@@ -79,9 +79,10 @@ def open_recording(path: Path, work: Path) -> Source:
             facts = _decode(path, file, target)
         else:
             with _work_file(work, keep=False) as unpacked:
-                _unpack(path, container, unpacked)
+                complaints = _unpack(path, container, unpacked)
                 with unpacked.open("rb") as wave:
                     facts = {**_decode(path, wave, target), "format": container[0]}
+                facts["incomplete"] = facts["incomplete"] or complaints
         _check(path, facts)
         recording = Recording(target, facts["sample_rate"], min(2, facts["channels"]), facts["frames"])
         return Source(recording, facts["tags"], tuple(_warnings(facts)), facts["format"])
@@ -187,8 +188,11 @@ def _warnings(facts: dict[str, Any]) -> Iterator[str]:
         yield "Left and right were in opposite polarity and would cancel; the right channel was turned over."
 
 
-def _unpack(path: Path, container: tuple[str, str], target: Path) -> None:
-    """Let ffmpeg write the file's first sound track to ``target`` as float32 WAV, or RF64 above 4 GB, with tags."""
+def _unpack(path: Path, container: tuple[str, str], target: Path) -> bool:
+    """Let ffmpeg write the file's first sound track to ``target`` as float32 WAV, or RF64 above 4 GB, with tags.
+
+    Returns whether it complained on the way: it leaves out what it cannot decode, and ends well all the same.
+    """
     name, demuxer = container
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
@@ -214,8 +218,9 @@ def _unpack(path: Path, container: tuple[str, str], target: Path) -> None:
     free = max(0, shutil.disk_usage(target.parent).free - SPARE_BYTES)
     limits = Limits(cpu_s=300 + 4 * (path.stat().st_size >> 20), file_bytes=free, memory_bytes=1 << 32)
     try:
-        run_limited([os.path.abspath(ffmpeg), *read, *write, f"file:{target.absolute()}"], path, None, limits)
+        done = run_limited([os.path.abspath(ffmpeg), *read, *write, f"file:{target.absolute()}"], path, None, limits)
     except InputError as cause:
         if target.stat().st_size > free - SPARE_BYTES:
             raise output_error(target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from cause
         raise
+    return bool(done.stderr.strip())

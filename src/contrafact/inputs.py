@@ -108,11 +108,13 @@ def parse(script: str, path: Path, file: BinaryIO, arguments: Sequence[str], lim
     Raises:
         InputError: INPUT_DAMAGED when the child dies, INPUT_LIMIT when it needs more than the limits allow.
     """
-    return run_limited([sys.executable, "-P", str(HERE / script), *arguments], path, file, limits)
+    return run_limited([sys.executable, "-P", str(HERE / script), *arguments], path, file, limits).stdout
 
 
-def run_limited(command: Sequence[str], path: Path, file: BinaryIO | None, limits: Limits) -> bytes:
-    """Run ``command`` (an absolute program first) in a child under limits; its standard output.
+def run_limited(
+    command: Sequence[str], path: Path, file: BinaryIO | None, limits: Limits
+) -> subprocess.CompletedProcess[bytes]:
+    """Run ``command`` (an absolute program first) in a child under limits; its standard output and error.
 
     Raises:
         InputError: as `parse`.
@@ -134,7 +136,7 @@ def run_limited(command: Sequence[str], path: Path, file: BinaryIO | None, limit
     except subprocess.TimeoutExpired as cause:
         raise _over_limit(path) from cause
     if done.returncode == 0:
-        return done.stdout
+        return done
     if done.returncode in (MEMORY_EXIT, -getattr(signal, "SIGXCPU", 24), -getattr(signal, "SIGKILL", 9)):
         raise _over_limit(path)
     raise InputError(

@@ -283,8 +283,11 @@ FAKE_FFMPEG = """#!{python}
 import sys, shutil
 assert "-protocol_whitelist" in sys.argv and "file,pipe" in sys.argv
 source = sys.argv[sys.argv.index("-i") + 1].removeprefix("file:")
-if b"broken" in open(source, "rb").read():
+content = open(source, "rb").read()
+if b"broken" in content:
     sys.exit("moov atom not found")
+if b"cut" in content:
+    print("partial file", file=sys.stderr)
 shutil.copy({wave!r}, sys.argv[-1].removeprefix("file:"))
 """
 
@@ -308,6 +311,13 @@ def test_other_containers_go_through_ffmpeg(tmp_path: Path, fake_ffmpeg: None) -
     source = opened(tmp_path / "-song.m4a")
     assert (source.format, source.recording.frames) == ("MP4/M4A", len(tone()))
     assert len(list((tmp_path / "work").iterdir())) == 1
+
+
+def test_what_ffmpeg_complains_of_is_a_warning(tmp_path: Path, fake_ffmpeg: None) -> None:
+    (tmp_path / "song.m4a").write_bytes(M4A)
+    (tmp_path / "cut.m4a").write_bytes(M4A + b"cut")
+    assert opened(tmp_path / "song.m4a").warnings == ()
+    assert any("cut off or damaged" in w for w in opened(tmp_path / "cut.m4a").warnings)
 
 
 def test_what_ffmpeg_refuses_is_damaged(tmp_path: Path, fake_ffmpeg: None) -> None:
