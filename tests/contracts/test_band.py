@@ -25,7 +25,7 @@ DRUM_NOTES = {kit.KICK, kit.CROSS_STICK, kit.SNARE, kit.CLOSED_HAT, kit.HAT_FOOT
 
 def song(
     bpm: float = 120.0,
-    bars: int = 48,
+    bars: int = 32,
     metre: Metre = "4/4",
     loop: tuple[str, ...] = ("C:maj", "A:min", "F:maj", "G:maj"),
 ) -> LeadSheet:
@@ -133,7 +133,7 @@ def no_downbeats() -> LeadSheet:
 
 def rare_downbeats() -> LeadSheet:
     sheet = song()
-    return replace(sheet, downbeats_s=sheet.downbeats_s[[3, 17, 18, 40]])
+    return replace(sheet, downbeats_s=sheet.downbeats_s[[3, 17, 18, 28]])
 
 
 def wild_beats() -> LeadSheet:

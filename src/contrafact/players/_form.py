@@ -15,6 +15,7 @@ from contrafact.theory.chords import NONE, ChordSpec, parse
 
 Feel = Literal["auto", "two", "four"]
 CHORUS_BARS = 16
+SHORTEST_CHORUS = 4
 TWO_FEEL_SHARE = 0.22
 ENERGY = ((0.0, 0.3), (0.25, 0.5), (0.5, 0.7), (0.8, 1.0), (0.9, 0.8), (1.0, 0.6))
 """Share of the song passed, and how busy and loud the band plays there."""
@@ -143,9 +144,12 @@ def _final_bar(sheet: LeadSheet, grid: BeatGrid, starts: list[int]) -> int:
 
 
 def _choruses(sheet: LeadSheet, grid: BeatGrid, starts: list[int]) -> list[int]:
-    """Numbers of the bars where a stretch of the form starts; long sections are cut every 16 bars."""
+    """Numbers of the bars where a stretch of the form starts; long sections are cut, very short ones joined."""
     times = grid.beats_s[starts]
-    sections = sorted({int(np.argmin(np.abs(times - s.start_s))) for s in sheet.sections} | {0})
+    sections = [0]
+    for start in sorted({int(np.argmin(np.abs(times - s.start_s))) for s in sheet.sections}):
+        if start - sections[-1] >= SHORTEST_CHORUS and len(starts) - start >= SHORTEST_CHORUS:
+            sections.append(start)
     edges: list[int] = []
     for a, b in zip(sections, [*sections[1:], len(starts)], strict=True):
         edges += [e for e in range(a, b, CHORUS_BARS) if e == a or b - e >= CHORUS_BARS // 2]

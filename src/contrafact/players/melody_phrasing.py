@@ -45,7 +45,7 @@ class Config:
     instrument: str = "piano"
     swing: float = 1.0
     density: float = 0.5
-    behind: float = 0.6
+    behind: float = 0.4
     anticipations: float = 0.18
 
     def __post_init__(self) -> None:

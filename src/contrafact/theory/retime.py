@@ -182,6 +182,8 @@ def _regroup(
                 downbeats.append(len(positions))
             positions.append(position)
             in_bar += 1
+    if len(positions) < 2:
+        positions.append(positions[0] + ratio.source_beats / ratio.beats)
     return np.asarray(grid.time_at(np.array(positions))), np.array(downbeats, dtype=np.int64)
 
 

@@ -1,0 +1,107 @@
+"""Style files: strict, complete, and each cover made with them has the style's statistics."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contrafact import style
+from contrafact.config import from_mapping
+from contrafact.data import pop909
+from contrafact.errors import SettingsError
+from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
+from contrafact.metrics.style import COLUMNS, score_all, statistics
+from contrafact.mixer import Channel
+from contrafact.registry import ARRANGERS, PLAYERS
+from contrafact.score import Score
+from contrafact.style import Style
+from contrafact.theory.reharmonize import PROFILES
+
+SONGS = ("017", "027", "047", "057", "067", "077", "087", "107", "137", "167")
+
+
+@pytest.mark.parametrize("name", style.names())
+def test_a_style_names_what_exists_and_mixes_every_part(name: str) -> None:
+    chosen = style.load(name)
+    assert chosen.summary
+    assert {chosen.column, chosen.column_in_three} <= set(COLUMNS)
+    assert chosen.harmony in PROFILES
+    assert chosen.arranger in ARRANGERS.names()
+    assert {p.player for p in chosen.parts} <= set(PLAYERS.names())
+    assert chosen.parts[0].name == "melody"
+    assert set(chosen.mix.channels) == {p.name for p in chosen.parts}
+    assert chosen.channel("nobody") == Channel()
+
+
+def test_the_styles_are_those_that_are_promised() -> None:
+    assert style.names() == ["ballad", "bossa-nova", "jazz-piano", "jazz-trio", "jazz-waltz"]
+    assert all(f.name.endswith((".toml", ".py", "__pycache__")) for f in files("contrafact.styles").iterdir())
+
+
+def test_an_unknown_style_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(SettingsError, match="jazz-trio"):
+        style.load("jazz-tri")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("tempo", [1.0, 2.0]), ("tempo_bpm", [200.0, 100.0]), ("metre", "5/4"), ("parts", "piano")]
+)
+def test_a_wrong_style_file_is_refused(key: str, value: object) -> None:
+    right = {
+        "title": "t", "summary": "s", "parts": [], "tempo_bpm": [100.0, 200.0], "swing": 1.0,
+        "column": "trio swing", "column_in_three": "waltz", "harmony": "swing",
+    }  # fmt: skip
+    assert from_mapping(Style, right).title == "t"
+    with pytest.raises(SettingsError):
+        from_mapping(Style, right | {key: value})
+
+
+def true_sheet(name: str) -> LeadSheet:
+    """A song of pop909 as its own annotation has it, its form in stretches of 16 bars."""
+    song = pop909.read(name)
+    part = song.score.part("melody")
+    assert part is not None
+    duration_s = max(song.score.end_s, float(song.grid.beats_s[-1])) + 1
+    notes = [
+        n for a, n in pairwise([None, *part.notes]) if n is not None and (a is None or n.onset_s > a.onset_s + 0.03)
+    ]
+    ends = [n.onset_s for n in notes[1:]] + [duration_s]
+    melody = tuple(
+        MelodyNote(n.onset_s, min(n.duration_s, e - n.onset_s), n.pitch) for n, e in zip(notes, ends, strict=True)
+    )
+    downbeats = song.grid.beats_s[song.grid.downbeats]
+    edges = [0.0, *(float(d) for d in downbeats[16:-8:16]), duration_s]
+    sections = tuple(Section(a, b, "AABA"[i % 4]) for i, (a, b) in enumerate(pairwise(edges)))
+    chords: list[Chord] = []
+    for c in song.chords:
+        at = chords[-1].end_s if chords else 0.0
+        if c.start_s > at + 1e-3:
+            chords.append(Chord(at, c.start_s, "N"))
+        chords.append(replace(c, start_s=chords[-1].end_s if chords else 0.0))
+    return LeadSheet(duration_s, song.grid.beats_s, downbeats, song.metre, song.key, tuple(chords), melody, sections)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", style.names())
+def test_covers_of_real_songs_have_the_statistics_of_their_style(name: str) -> None:
+    """Over ten songs: every row of the style's column is in range on eight or more, and the joint score on all."""
+    if not (Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data") / pop909.ARCHIVE).exists():
+        pytest.skip("pop909 is not in CONTRAFACT_DATA")
+    band = ARRANGERS.build("band", style=name)
+    faults: dict[str, int] = {}
+    for song in SONGS:
+        original = true_sheet(song)
+        made = band(original, Score(()), 1)
+        found = score_all(statistics(made.sheet, made.score, original), style.load(name).column_for(made.sheet.metre))
+        assert found.total >= 0.85, song
+        for row, distance in found.distances.items():
+            faults[row] = faults.get(row, 0) + (distance > 0)
+    assert len(faults) >= 14
+    assert max(faults.values()) <= 2, {row: n for row, n in faults.items() if n}
+    assert np.sum(list(faults.values())) <= 10
