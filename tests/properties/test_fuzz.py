@@ -28,7 +28,7 @@ def test_undamaged_seeds_are_used(fuzz: ModuleType, tmp_path: Path) -> None:
         assert (format, fuzz.read(tmp_path / "x", tmp_path / "work")) == (format, "used")
 
 
-@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("quarter", [0, *(pytest.param(q, marks=pytest.mark.slow) for q in (1, 2, 3))])
 def test_damaged_files_end_well(quarter: int, fuzz: ModuleType, tmp_path: Path) -> None:
     """26 files a quarter: every format twice, over all damages; the seed is not the benchmark's."""
     outcomes = fuzz.run(seed=1, numbers=range(26 * quarter, 26 * quarter + 26), folder=tmp_path)

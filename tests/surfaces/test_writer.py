@@ -128,7 +128,7 @@ except OutputError as error:
 
 @pytest.mark.parametrize("format", ENCODINGS)
 def test_a_file_that_may_not_grow_is_a_typed_error(format: str, tmp_path: Path) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))"
     program = FILL.format(limit=limit, format=format)
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.stdout == "OUTPUT_UNWRITABLE\n", done.stderr
