@@ -87,7 +87,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
 REST = Figure(TACET, (), 0.0)
 REST_SHARE = {"swing": 0.14, "bossa": 0.04, "waltz": 0.12, "ballad": 0.03}
 """How many bars are left to the others, at half density."""
-BASE_HITS = {"swing": 2.0, "bossa": 2.75, "waltz": 1.5, "ballad": 1.8}
+BASE_HITS = {"swing": 2.15, "bossa": 2.75, "waltz": 1.5, "ballad": 1.8}
 
 
 @dataclass
@@ -139,10 +139,9 @@ class Sampler:
         return score - 0.25 * self.history[-8:].count(figure.name)
 
     def room(self, notes: int, rest_beats: float, energy: float) -> float:
-        """Hits wanted in a bar: three where the melody rests for two beats, one where it is busy."""
+        """Hits wanted in a bar: about three where the melody rests for two beats, one where it is busy."""
         wanted = BASE_HITS[self.style] * (0.5 + self.density) * (0.85 + 0.3 * energy)
-        if notes >= 6:
-            wanted -= 0.8
-        elif rest_beats >= 2:
-            wanted += 0.7
+        if rest_beats >= 2:
+            wanted += 0.6
+        wanted -= min(1.0, 0.2 * max(0, notes - 2))
         return max(0.3, wanted)

@@ -110,7 +110,7 @@ class _Comp:
         change = holds_from + self.form.beats_left(holds_from)
         following = bar.first + (figure.hits[i + 1] if i + 1 < len(figure.hits) else bar.beats)
         length = self._length(figure, beat, min(float(change), max(following, holds_from + 0.5)), rng)
-        lowest = self.melody.lowest(beat, beat + min(length, 1.5))
+        lowest = self.melody.lowest(beat, beat + length)
         thick = rng.random() < 0.25 + 0.4 * bar.energy
         voicing = self.hands.chord(spec, lowest, thick, self._span(holds_from), rng)
         if voicing is None:

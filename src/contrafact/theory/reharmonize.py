@@ -367,15 +367,13 @@ def _spans(sheet: LeadSheet, slots: Sequence[Slot], symbols: Sequence[str]) -> t
     grid = sheet.grid
     starts = grid.time_at(np.array([s.start for s in slots], dtype=np.float64))
     spans: list[Chord] = []
-    for i, (start, symbol) in enumerate(zip(starts, symbols, strict=True)):
+    for start, symbol in zip(starts, symbols, strict=True):
         if spans and spans[-1].symbol == symbol:
             continue
-        at = float(start) if spans or symbol == "N" or i else 0.0
+        at = float(start) if spans else 0.0
         if at >= sheet.duration_s:
             break
-        if not spans and at > 0:
-            spans.append(Chord(0.0, at, "N"))
-        spans.append(Chord(at if spans else 0.0, sheet.duration_s, symbol))
+        spans.append(Chord(at, sheet.duration_s, symbol))
     closed = [replace(a, end_s=b.start_s) for a, b in pairwise(spans)]
     trust = sheet.confidence.get("chords", 1.0)
     return tuple(replace(c, confidence=trust) for c in [*closed, *spans[-1:]])
