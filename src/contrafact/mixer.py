@@ -32,7 +32,7 @@ STEM_CEILING = 0.999  # stems that cancel in the mix may not leave full scale ei
 MAX_GAIN_DB = 20.0  # of trim and of make-up gain: what is nearly silent stays soft, with its noise
 REFERENCE_LUFS = -23.0  # every part is brought here before its fader counts
 NEAR_DB = 0.02  # the search for the make-up gain ends here
-ATTACK_S, RELEASE_S = 0.005, 0.1
+ATTACK_S, RELEASE_S = 0.005, 0.05
 LOW_CUT_HZ = 30.0
 BLOCK = STEP << 12
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -189,3 +191,42 @@ def test_channels_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
 def test_rooms_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must lie"):
         Room(**wrong)
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from contrafact.audio import Recording
+from contrafact.mixer import Room, mix
+
+folder, minutes = Path(sys.argv[1]), int(sys.argv[2])
+t = np.arange(60 * 44100) / 44100
+noise = np.random.default_rng(0).standard_normal((len(t), 2)) * np.exp(-5 * (t % 0.5))[:, None] * 0.2
+parts = {}
+for name in ("a", "b"):
+    path = folder / name
+    with path.open("wb") as file:
+        for _ in range(minutes):
+            noise.astype("<f4").tofile(file)
+    parts[name] = Recording(path, 44100, 2, minutes * len(t))
+del noise, t
+mix(parts, {}, Room(), folder / "out")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20))
+"""
+
+
+@pytest.mark.slow
+def test_memory_hardly_grows_with_length(tmp_path: Path) -> None:
+    """An hour takes at most 400 MB more than a minute."""
+    used = {}
+    for minutes in (2, 10):
+        folder = tmp_path / str(minutes)
+        folder.mkdir()
+        command = [sys.executable, "-c", MEMORY, str(folder), str(minutes)]
+        used[minutes] = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                path.unlink()
+    print(used)
+    assert (used[10] - used[2]) / 8 * 60 < 400
