@@ -56,13 +56,14 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     land = beatwise.landscape(heard)
     sums = land.sums
     grid_s, beat_confidence = _grid(heard, land, config)
-    bars = downbeats.find_bars(beatwise.accents(land, grid_s))
+    bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(sums, grid_s))
     per_bar = BEATS_PER_BAR[bars.metre]
     positions = downbeats.positions(bars, len(grid_s), per_bar)
-    chroma = sums.mean("chord", np.array([0.0, audio.duration_s]))[0]
-    first_key, _ = key.find_key(chroma)
+    whole = np.array([0.0, audio.duration_s])
+    chroma, bass = sums.mean("chord", whole)[0], sums.mean("bass", whole)[0]
+    first_key, _ = key.find_key(chroma, bass)
     found = chords.find_chords(sums, grid_s, positions, per_bar, first_key, audio.duration_s)
-    final_key, key_confidence = key.find_key(chroma, found)
+    final_key, key_confidence = key.find_key(chroma, bass, found)
     found = chords.find_chords(sums, grid_s, positions, per_bar, final_key, audio.duration_s)
     form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
     melody = _melody(transcription, BeatGrid(grid_s, bars.downbeats, per_bar), final_key, found)
@@ -88,7 +89,7 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
 
 def _grid(heard: features.Features, land: beatwise.Landscape, config: Config) -> tuple[NDArray[np.float64], float]:
     """Beats over the whole song and their confidence."""
-    period = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
+    period, periodicity = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
     strength = beats.smoothed(heard.onset)
     pulse = beats.pulse(heard, strength, period)
     choice = levels.choose(land, pulse.beats_s, config.tempo_centre_bpm)
@@ -98,7 +99,9 @@ def _grid(heard: features.Features, land: beatwise.Landscape, config: Config) ->
         again = beats.pulse(heard, strength, period * choice.ratio)
         if levels.score(land, again.beats_s, config.tempo_centre_bpm) > choice.score:
             pulse, grid_s = again, again.beats_s
-    return beats.extend(grid_s, heard.duration_s), beats.confidence(pulse) * (0.5 + 0.5 * choice.confidence)
+    return beats.extend(grid_s, heard.duration_s), beats.confidence(pulse, periodicity) * (
+        0.5 + 0.5 * choice.confidence
+    )
 
 
 def _mean_confidence(found: tuple[Chord, ...]) -> float:

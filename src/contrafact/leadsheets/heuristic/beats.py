@@ -22,6 +22,7 @@ SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 STEP = 0.01  # of the natural logarithm of the period
 WINDOW_S, WINDOW_HOP_S = 10.0, 1.0
 TIGHTNESS = 300.0  # cost of a squared log-deviation from the local period, in clear onsets
+NOISE_PERIODICITY = 0.07  # of white noise, where the curve follows chance
 STEADY_SHARE = 0.97  # of the onset strength that a grid of one tempo must catch to be preferred
 LATENCY_S = (
     0.002  # detected minus true onset: noise bursts -6 ms, sampled drums +3 ms, sampled piano +9 ms; a compromise
@@ -73,21 +74,23 @@ def _autocorrelation(rows: Floats) -> Floats:
 
 def _comb(correlation: Floats) -> Floats:
     """Mean of the autocorrelation at one to four periods: a pulse repeats at all its multiples."""
-    lags = np.arange(correlation.shape[1])
+    last = correlation.shape[1] - 2
     total = np.zeros((len(correlation), len(periods_s())))
     for multiple in (1, 2, 3, 4):
-        lag = periods_s() * FRAME_RATE * multiple
-        low = np.minimum(lag.astype(np.int64), len(lags) - 2)
-        part = lag - low
-        value = correlation[:, low] * (1 - part) + correlation[:, low + 1] * part
-        total += np.where(lag < len(lags) - 1, value, 0)
+        # Peaks are narrower than the grid of periods at large multiples: look beside each lag too.
+        lags = np.multiply.outer((1 - STEP / 3, 1.0, 1 + STEP / 3), periods_s() * FRAME_RATE * multiple)
+        low = np.minimum(lags.astype(np.int64), last)
+        part = np.minimum(lags - low, 1)
+        value = (correlation[:, low] * (1 - part) + correlation[:, low + 1] * part).max(axis=1)
+        total += np.where(lags[1] < last, value, 0)
     return total / 4
 
 
-def tempo_curve(onset: Array, centre_bpm: float, octaves: float) -> Floats:
+def tempo_curve(onset: Array, centre_bpm: float, octaves: float) -> tuple[Floats, float]:
     """The likeliest beat length at each frame, in seconds, by Viterbi over the tempogram with a tempo prior.
 
-    The curve keeps within one octave around the song's main tempo: which octave is the beat is decided later.
+    The curve keeps within one octave around the song's main tempo: which octave is the beat is decided later. Also
+    returned is how periodic the song is, 0..1: the mean of the tempogram along the curve.
     """
     periods = periods_s()
     score = tempogram(onset)
@@ -95,9 +98,9 @@ def tempo_curve(onset: Array, centre_bpm: float, octaves: float) -> Floats:
     main = int((score.mean(axis=0) + 0.03 * prior).argmax())
     octave = np.flatnonzero(np.abs(np.log(periods / periods[main])) <= np.log(2) / 2)
     path = octave[_smooth_path(8 * score[:, octave])]
-    hop = round(WINDOW_HOP_S * FRAME_RATE)
-    centres = np.arange(len(path)) * hop
-    return np.asarray(np.exp(np.interp(np.arange(len(onset)), centres, np.log(periods[path]))))
+    centres = np.arange(len(path)) * round(WINDOW_HOP_S * FRAME_RATE)
+    curve = np.exp(np.interp(np.arange(len(onset)), centres, np.log(periods[path])))
+    return curve, float(np.clip(score[np.arange(len(path)), path].mean(), 0, 1))
 
 
 def _smooth_path(score: Floats, change_cost: float = 0.35, jump_cost: float = 12.0) -> NDArray[np.int64]:
@@ -295,9 +298,10 @@ def smoothed(strength: Array, frames: int = 3) -> Array:
     return np.asarray(uniform_filter1d(strength, frames), dtype=np.float32)
 
 
-def confidence(pulse: Pulse) -> float:
-    """0..1: whether onsets are heard at the beats, and near the grid."""
+def confidence(pulse: Pulse, periodicity: float) -> float:
+    """0..1: whether onsets are heard at the beats and near the grid, in a song that repeats at that pace."""
     if not len(pulse.strength):
         return 0.0
     heard = float(np.mean(pulse.strength > 0.25))
-    return float(np.clip(heard * np.exp(-((pulse.spread_s / 0.03) ** 2)), 0, 1))
+    regular = float(np.clip((periodicity - NOISE_PERIODICITY) / 0.15, 0, 1))
+    return float(np.clip(heard * regular * np.exp(-((pulse.spread_s / 0.03) ** 2)), 0, 1))

@@ -129,6 +129,22 @@ def harmonic_change(sums: Chromas, beats_s: Floats, reach: int) -> Floats:
     return total
 
 
+DUPLE_LAGS, TRIPLE_LAGS = (4, 8, 16, 32, 64), (3, 6, 12, 24)
+
+
+def duple_recurrence(sums: Chromas, beats_s: Floats) -> float:
+    """How much better harmony repeats after 4, 8, 16, ... beats than after 3, 6, 12, ...; above 0 in 4/4, below in 3/4.
+
+    Forms are built of doubled bars, so this tells the metre even where no accent does.
+    """
+    rows = np.concatenate([sums.mean("chord", beats_s), 0.7 * sums.mean("bass", beats_s)], axis=1)
+    means = []
+    for lags in (DUPLE_LAGS, TRIPLE_LAGS):
+        heard = [1 - cosine_distance(rows[lag:], rows[:-lag]).mean() for lag in lags if len(rows) > 2 * lag]
+        means.append(float(np.mean(heard)) if heard else 0.0)
+    return means[0] - means[1]
+
+
 def cosine_distance(a: Floats, b: Floats) -> Floats:
     """1 - cosine of the rows; 0 where both are (nearly) empty."""
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)

@@ -32,6 +32,7 @@ WEIGHTS: dict[Metre, Floats] = {
 }
 SLIP_COST = 10.0  # against losing or gaining beats in a bar
 TRIPLE_COST = 0.06  # a beat: 3/4 is rarer
+RECURRENCE_WEIGHT = 4.0  # a beat, for 4/4: in rendered songs the recurrence is 0.02 to 0.2 there, -0.05 to -0.12 in 3/4
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,17 @@ class Bars:
     confidence: float
 
 
-def find_bars(matrix: Floats) -> Bars:
-    """The metre and bar lines that explain the accents best, from (beats, accents) of `beatwise.accents`."""
+def find_bars(matrix: Floats, recurrence: float = 0.0) -> Bars:
+    """The metre and bar lines that explain the accents best.
+
+    Args:
+        matrix: (beats, accents) of `beatwise.accents`.
+        recurrence: of `beatwise.duple_recurrence`.
+    """
     found = {metre: _positions(matrix @ WEIGHTS[metre].T) for metre in WEIGHTS}
-    metre: Metre = max(found, key=lambda m: found[m][0] - TRIPLE_COST * len(matrix) * (m == "3/4"))
+    rate = {metre: score / len(matrix) for metre, (score, _) in found.items()}
+    duple = rate["4/4"] - rate["3/4"] + TRIPLE_COST + RECURRENCE_WEIGHT * recurrence
+    metre: Metre = "4/4" if duple >= 0 else "3/4"
     place = found[metre][1]
     return Bars(metre, np.flatnonzero(place == 0), _confidence(matrix @ WEIGHTS[metre].T, place))
 

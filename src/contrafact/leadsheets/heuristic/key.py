@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 # tonic and fifth lead, then third; leading notes and sixths less; chromatic notes least.
 MAJOR = np.array([5.0, 0.6, 3.2, 0.6, 4.0, 3.0, 0.7, 4.6, 0.6, 3.0, 0.7, 2.4])
 MINOR = np.array([5.0, 0.6, 3.0, 4.2, 0.6, 3.2, 0.5, 4.6, 2.4, 0.8, 2.8, 1.0])
+LAST_CHORD = 0.1  # for the key whose tonic chord ends the song
+TONIC_SHARE = 0.15  # for a tonic that sounds long, in all voices and in the bass
 _SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _FLAT_MAJORS = frozenset({5, 10, 3, 8, 1, 6})  # F, Bb, Eb, Ab, Db, Gb
@@ -68,6 +70,8 @@ def chord_scores(chords: Sequence[Chord]) -> Floats:
         return scores
     for i, (chord, root, minor) in enumerate(heard):
         weight = (chord.end_s - chord.start_s) / total + (0.05 if i in (0, len(heard) - 1) else 0.0)
+        if i == len(heard) - 1:
+            scores[int(minor), root] += LAST_CHORD
         for mode, table in enumerate((_FIT_MAJOR, _FIT_MINOR)):
             for (degree, is_minor), fit in table.items():
                 if is_minor == minor:
@@ -80,11 +84,18 @@ def _triad(symbol: str) -> tuple[int, bool]:
     return PITCH_CLASS[root.partition("/")[0]], rest.startswith(("min", "dim", "hdim"))
 
 
-def find_key(chroma: Floats, chords: Sequence[Chord] = ()) -> tuple[str, float]:
-    """The key and a confidence 0..1; "N" for silence."""
-    scores = profile_scores(chroma) + chord_scores(chords)
-    if not scores.any():
+def find_key(chroma: Floats, bass: Floats, chords: Sequence[Chord] = ()) -> tuple[str, float]:
+    """The key and a confidence 0..1; "N" for silence.
+
+    Args:
+        chroma: (12,) how long each pitch class sounds, C first.
+        bass: (12,) the same of the low notes.
+        chords: of the song, if known.
+    """
+    if chroma.max() < 1e-6:
         return "N", 0.0
+    tonic_shares = chroma / chroma.max() + bass / max(float(bass.max()), 1e-6)
+    scores = profile_scores(chroma) + chord_scores(chords) + TONIC_SHARE * tonic_shares
     mode, tonic = np.unravel_index(int(scores.argmax()), scores.shape)
     rest = scores.copy()
     rest[mode, tonic] = -np.inf

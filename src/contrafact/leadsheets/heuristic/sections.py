@@ -15,7 +15,18 @@ Floats = NDArray[np.float64]
 
 KERNEL_BARS = 4
 MAX_BARS = 3000
+MIN_BARS, LONGEST_BARS = 4, 40
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _length_scores() -> Floats:
+    """Preference for sections of 8 and 16, then other multiples of 4 bars, in units of novelty; each section costs 1."""
+    lengths = np.arange(LONGEST_BARS + 1)
+    regular = np.select([np.isin(lengths, (8, 16)), lengths % 4 == 0, lengths % 2 == 0], [0.5, 0.3, 0.1], 0.0)
+    return np.asarray(regular - 1.0)
+
+
+LENGTH_SCORES = _length_scores()
 
 
 def find_sections(features: Features, sums: Chromas, bars_s: Floats) -> tuple[Section, ...]:
@@ -28,12 +39,13 @@ def find_sections(features: Features, sums: Chromas, bars_s: Floats) -> tuple[Se
     """
     end = features.duration_s
     inner = bars_s[(bars_s > 0.25) & (bars_s < end - 0.5)]
-    if len(inner) < 7 or len(inner) > MAX_BARS:
+    if len(inner) < 2 * MIN_BARS + 2 or len(inner) > MAX_BARS:
         return (Section(0.0, end, "A", 0.2),)
-    edges = np.concatenate([[0.0], inner, [end]])
+    # What precedes the first bar line and follows the last belongs to the nearest bar.
+    edges = np.concatenate([[0.0], inner[1:-1] if end - inner[-1] < inner[-1] - inner[-2] else inner[1:], [end]])
     rows = describe(features, sums, edges)
     likeness = similarity(rows)
-    cuts = boundaries(likeness, rows)
+    cuts = boundaries(likeness)
     labels, confidence = name(likeness, cuts)
     return tuple(
         Section(float(edges[a]), float(edges[b]), label, confidence)
@@ -61,31 +73,23 @@ def similarity(rows: Floats) -> Floats:
     return np.asarray(np.exp(-distance / (0.6 * np.median(distance) + 1e-6)))
 
 
-def boundaries(likeness: Floats, rows: Floats) -> list[int]:
+def boundaries(likeness: Floats) -> list[int]:
     """Bars where sections start, with 0 and the end, by dynamic programming over novelty and length."""
     bars = len(likeness)
     novelty = _novelty(likeness)
     best = np.full(bars + 1, -np.inf)
     back = np.zeros(bars + 1, np.int64)
     best[0] = 0.0
-    for stop in range(1, bars + 1):
-        for length in range(1, min(stop, 32) + 1):
-            start = stop - length
-            value = best[start] + _length_score(length) + (novelty[stop] if stop < bars else 0.0)
-            if value > best[stop]:
-                best[stop], back[stop] = value, start
+    for stop in range(MIN_BARS, bars + 1):
+        lengths = np.arange(MIN_BARS, min(stop, LONGEST_BARS) + 1)
+        values = best[stop - lengths] + LENGTH_SCORES[lengths]
+        choice = int(values.argmax())
+        best[stop] = values[choice] + (novelty[stop] if stop < bars else 0.0)
+        back[stop] = stop - lengths[choice]
     cuts = [bars]
     while cuts[-1] > 0:
         cuts.append(int(back[cuts[-1]]))
     return cuts[::-1]
-
-
-def _length_score(bars: int) -> float:
-    """Preference for sections of 8 and 16, then 4 and multiples of 4 bars; each section costs."""
-    cost = -1.0
-    if bars < 4:
-        return cost - 1.0
-    return cost + {0: 0.5 if bars in (8, 16) else 0.3, 2: 0.1}.get(bars % 4, 0.0)
 
 
 def _novelty(likeness: Floats) -> Floats:
@@ -124,12 +128,13 @@ def name(likeness: Floats, cuts: list[int]) -> tuple[list[str], float]:
 
 
 def alike(likeness: Floats, a: tuple[int, int], b: tuple[int, int]) -> float:
-    """Best mean similarity along a diagonal between two spans of bars, punishing unequal lengths."""
+    """Best mean similarity along a diagonal between two spans of bars, punishing unequal lengths and shifts."""
     block = likeness[a[0] : a[1], b[0] : b[1]]
-    short = min(block.shape)
-    offsets = range(-(block.shape[0] - short), block.shape[1] - short + 1)
-    best = max(float(np.diagonal(block, k)[:short].mean()) for k in offsets)
-    return float(best * (short / max(block.shape)) ** 0.25)
+    longest = max(block.shape)
+    overlap = max(1, round(0.75 * min(block.shape)))
+    offsets = range(overlap - block.shape[0], block.shape[1] - overlap + 1)
+    diagonals = [np.diagonal(block, k) for k in offsets]
+    return float(max(d.mean() * (len(d) / longest) ** 0.25 for d in diagonals))
 
 
 def letter(index: int) -> str:
