@@ -300,10 +300,11 @@ def _search(missing_at: Callable[[float], float], low: float, high: float) -> fl
 
 
 def _gains(curve: Floats, at: int, count: int) -> NDArray[np.float32]:
-    """The curve at ``count`` samples from sample ``at``, a multiple of STEP; linear between the centres of steps."""
-    steps = np.arange(at // STEP - 1, (at + count) // STEP + 2)
-    centres = (steps + 0.5) * STEP - 0.5 - at
-    return np.interp(np.arange(count), centres, curve[np.clip(steps, 0, len(curve) - 1)]).astype(np.float32)
+    """The curve at ``count`` samples from sample ``at``, a multiple of STEP: each step runs to the gain of the next."""
+    steps = np.arange(at // STEP, at // STEP - (-count // STEP) + 1)
+    nodes = curve[np.minimum(steps, len(curve) - 1)].astype(np.float32)
+    ramp = np.arange(STEP, dtype=np.float32) / STEP
+    return np.asarray((nodes[:-1, None] + np.diff(nodes)[:, None] * ramp).reshape(-1)[:count])
 
 
 def _write_stem(part: _Placed, curve: Floats, total: int, writer: Writer) -> None:

@@ -12,8 +12,8 @@ _INAUDIBLE_DB = 1e-3  # an exponential release never ends; below this it has
 def limiter_gain(peaks: NDArray[np.floating], ceiling: float, attack: int, release: float) -> Floats:
     """Gains 0..1 that keep every peak at or below ``ceiling``, smooth, and exactly 1 where nothing nears it.
 
-    Between the centres of two steps the curve may be read linearly: the gains of a peak's own step and of both its
-    neighbours suffice for it.
+    Between two steps the curve may be read linearly: the gains of a peak's own step and of both its neighbours suffice
+    for it.
 
     Args:
         peaks: largest magnitude in each step of the curve, shape (steps,).
