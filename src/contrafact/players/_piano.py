@@ -60,12 +60,19 @@ class Tune:
 
 
 def tune(sheet: LeadSheet, so_far: Score) -> Tune:
-    """The melody as it is played, or as the lead sheet has it where no part plays it."""
-    part = so_far.part("melody")
-    notes = [(n.onset_s, n.onset_s + n.duration_s, n.pitch) for n in (part.notes if part else sheet.melody)]
-    table = np.array(notes, dtype=np.float64).reshape(-1, 3)
+    """The lead sheet's melody in straight eighths, in the octave of the part that plays it.
+
+    It is not read off the performance, so that swing and ornaments of the melody do not change what is comped.
+    """
     grid = sheet.grid
-    return Tune(grid.beat_at(table[:, 0]), grid.beat_at(table[:, 1]), table[:, 2].astype(np.int64))
+    onsets = np.round(2 * grid.beat_at(np.array([n.onset_s for n in sheet.melody]))) / 2
+    ends = grid.beat_at(np.array([n.onset_s + n.duration_s for n in sheet.melody]))
+    pitches = np.array([n.pitch for n in sheet.melody], dtype=np.int64)
+    played = so_far.part("melody")
+    if played is not None and played.notes and len(pitches):
+        octaves = round((float(np.median([n.pitch for n in played.notes])) - float(np.median(pitches))) / 12)
+        pitches = pitches + 12 * octaves
+    return Tune(onsets, np.maximum(ends, onsets + 0.25), pitches)
 
 
 def chord_at(form: Form, beat: float) -> tuple[ChordSpec, int]:

@@ -85,6 +85,8 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     ),
 }
 REST = Figure(TACET, (), 0.0)
+ON_ONE = Figure("on one", (0,), 1.0, True)
+"""What is left for a bar that is too short for all others."""
 REST_SHARE = {"swing": 0.14, "bossa": 0.04, "waltz": 0.12, "ballad": 0.03}
 """How many bars are left to the others, at half density."""
 BASE_HITS = {"swing": 2.15, "bossa": 2.75, "waltz": 1.5, "ballad": 1.8}
@@ -120,6 +122,8 @@ class Sampler:
             self.history.append(TACET)
             return REST
         figures = [f for f in FIGURES[self.style] if all(h < beats for h in f.hits) and self._may_come(f)]
+        if not figures:
+            figures = [ON_ONE]
         logits = np.array([self._fit(f, changes, struck, wanted) for f in figures])
         chosen = figures[int(np.argmax(logits + rng.gumbel(size=len(figures))))]
         self.history.append(chosen.name)

@@ -229,7 +229,7 @@ class _Solo:
             change = holds_from + self.form.beats_left(holds_from)
             voices = [p for p in drop_two(close_below(spec, top)) if 55 <= p <= top - 3]
             length = max(0.3, min(off, change) - on)
-            events += [Event(on, length, p, 58 + float(rng.normal(0, 2)), 0.0, False) for p in voices]
+            events += [Event(on, length, p, 58 + float(rng.normal(0, 2)), 0.008) for p in voices]
         return events
 
     def final(self, bar: Bar) -> list[Event]:
