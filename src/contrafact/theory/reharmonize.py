@@ -41,18 +41,18 @@ class Profile:
         outside: share of chord-tone time outside the best seven-note scale.
     """
 
-    dominants: Interval = (0.23, 0.47)
-    two_fives: Interval = (4.2, 10.5)
-    fifths: Interval = (0.44, 0.72)
-    chords_per_bar: Interval = (0.76, 1.45)
-    outside: Interval = (0.07, 0.22)
+    dominants: Interval = (0.21, 0.47)
+    two_fives: Interval = (3.2, 10.5)
+    fifths: Interval = (0.42, 0.72)
+    chords_per_bar: Interval = (0.72, 1.5)
+    outside: Interval = (0.068, 0.23)
 
 
 PROFILES: dict[str, Profile] = {
     "swing": Profile(),
-    "ballad": Profile(two_fives=(4.0, 12.5), chords_per_bar=(1.05, 2.0)),
-    "bossa": Profile((0.18, 0.40), (2.8, 8.5), (0.39, 0.65), (0.66, 1.35), (0.07, 0.20)),
-    "waltz": Profile(chords_per_bar=(0.65, 1.2)),
+    "ballad": Profile(chords_per_bar=(1.02, 2.1)),
+    "bossa": Profile((0.16, 0.42), (2.2, 9.0), (0.37, 0.67), (0.62, 1.4), (0.068, 0.20)),
+    "waltz": Profile(chords_per_bar=(0.62, 1.2)),
 }
 
 
@@ -75,7 +75,7 @@ class Reharmonization:
 
 MAX_CHANGED = 0.5
 """Most of the time that may stand on another root than the original's, at amount 1."""
-KEEP, TONES, MELODY, AVOID, RHYTHM = 1.1, 2.5, 0.30, 8.0, 0.5
+KEEP, OTHER_THIRD, TONES, MELODY, AVOID, RHYTHM = 1.6, 0.5, 2.5, 0.30, 8.0, 0.5
 VARIETY = 0.35
 ROUNDS, CLOSE, CHANGED, SHORT_SLOTS = 16, 0.1, 0.2, 16
 LIMITS = {
@@ -207,7 +207,7 @@ class _Weights:
     Attributes:
         allowed: indices of the chords that the rules allow, one array a slot.
         base: log-weights that have no price.
-        departs: half bars on another root than the original's, weighted by `_hold`.
+        departs: half bars on another root than the original's (half as much on another third), weighted by `_hold`.
         dominant: half bars on a dominant.
         outside: chord tones outside the key, in half bars.
     """
@@ -232,12 +232,20 @@ def _hold(slot: Slot) -> float:
     return 0.8 if slot.pass_number else 1.0
 
 
+def _other_third(slots: Sequence[Slot]) -> NDArray[np.bool_]:
+    """Whether a chord is major where the original is minor or the other way round, or suspends it; (slots, SIZE)."""
+    thirds = np.array([s.third or 0 for s in p.specs()] + [0])
+    originals = np.array([s.chord.third or -1 for s in slots])
+    return np.asarray((originals[:, None] > 0) & (thirds != originals[:, None]))
+
+
 def _weigh(slots: Sequence[Slot], seed: int) -> _Weights:
     roots = np.arange(p.SIZE) % 12
     lengths = np.array([s.beats / 2 for s in slots])
     held = np.array([_hold(s) for s in slots])
     original = np.array([s.chord.root for s in slots])
-    departs = ((roots != original[:, None]) & (original[:, None] >= 0)) * (held * lengths)[:, None]
+    leaves = (roots != original[:, None]) + OTHER_THIRD * (_other_third(slots) & (roots == original[:, None]))
+    departs = leaves * (original[:, None] >= 0) * (held * lengths)[:, None]
     dominant = np.isin(p.classes(), ("dom", "sus")) * lengths[:, None]
     tones = np.zeros((p.SIZE, 12))
     tones[: p.NO_CHORD] = p.tone_sets()

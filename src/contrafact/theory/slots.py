@@ -87,7 +87,7 @@ class Slot:
 def cut(sheet: LeadSheet) -> tuple[Slot, ...]:
     """The slots of a song, gapless from the first beat of the grid to the last."""
     grid = sheet.grid
-    spans, bars = _spans(grid)
+    spans, bars = _spans(sheet, grid)
     if not spans:
         return ()
     symbols = _fill_short_gaps(_main_symbols(sheet, grid, spans), bars)
@@ -126,17 +126,19 @@ def cut(sheet: LeadSheet) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-def _spans(grid: BeatGrid) -> tuple[list[tuple[int, int]], list[int]]:
-    """Beats of each slot, and the number of its bar."""
+def _spans(sheet: LeadSheet, grid: BeatGrid) -> tuple[list[tuple[int, int]], list[int]]:
+    """Beats of each slot, and the number of its bar; a bar of three is cut only where the original changes in it."""
     count = len(grid.beats_s)
     starts = [int(d) for d in grid.downbeats] or list(range(0, count, grid.beats_per_bar))
     starts = starts if starts[0] == 0 else [0, *starts]
+    changes = {round(float(b)) for b in grid.beat_at(np.array([c.start_s for c in sheet.chords]))}
     spans: list[tuple[int, int]] = []
     bars: list[int] = []
     for bar, (a, b) in enumerate(zip(starts, [*starts[1:], count], strict=True)):
-        step = 3 if grid.beats_per_bar == 3 else 2
-        edges = list(range(a, b, step))
-        if len(edges) > 1 and b - edges[-1] == 1 and step == 2:
+        edges = list(range(a, b, 2))
+        if grid.beats_per_bar == 3:
+            edges = [a, *(e for e in range(a + 1, b) if e in changes or (e - a) % 3 == 0)]
+        elif len(edges) > 1 and b - edges[-1] == 1:
             edges.pop()  # an odd bar ends in a slot of three beats, not of one
         for start, end in zip(edges, [*edges[1:], b], strict=True):
             spans.append((start, end))
@@ -174,9 +176,15 @@ def _fill_short_gaps(symbols: list[str], bars: Sequence[int]) -> list[str]:
 
 
 def _silent(chords: Sequence[ChordSpec], bars: Sequence[int], melody: NDArray[np.float64]) -> list[bool]:
-    """Slots without harmony stay silent unless the melody goes on in them or in a neighbouring bar."""
+    """Slots without harmony stay silent unless the melody goes on in them or, inside the song, in the next bars."""
     sung = {bar for bar, row in zip(bars, melody, strict=True) if row.sum() > 0}
-    return [c.is_none and not {bar - 1, bar, bar + 1} & sung for c, bar in zip(chords, bars, strict=True)]
+    known = [bar for bar, c in zip(bars, chords, strict=True) if not c.is_none]
+    first, last = (min(known), max(known)) if known else (0, 0)
+
+    def near(bar: int) -> set[int]:
+        return {bar - 1, bar, bar + 1} if not known or first <= bar <= last else {bar}
+
+    return [c.is_none and not near(bar) & sung for c, bar in zip(chords, bars, strict=True)]
 
 
 def _sections(sheet: LeadSheet, grid: BeatGrid, spans: Sequence[tuple[int, int]]) -> list[tuple[str, int, int]]:
