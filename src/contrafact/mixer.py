@@ -36,7 +36,7 @@ ATTACK_S, RELEASE_S = 0.005, 0.05
 LOW_CUT_HZ = 30.0
 BLOCK = STEP << 12
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class _Placed:
 class _Measure:
     """The mix before the gain curve, by steps: peaks as multiples of what is allowed, and K-weighted energies."""
 
-    peaks: NDArray[np.float32]
-    energies: NDArray[np.float32]
+    peaks: Floats
+    energies: Floats
 
 
 def mix(
@@ -257,7 +257,7 @@ def _measure(placed: Mapping[str, _Placed], total: int) -> _Measure:
     return _Measure(np.maximum(whole, np.concatenate(stem_peaks) / np.float32(STEM_CEILING)), np.concatenate(energies))
 
 
-def _largest(stems: list[Samples]) -> NDArray[np.float32]:
+def _largest(stems: list[Samples]) -> Floats:
     """The largest sample of any stem in each step."""
     highest = np.abs(stems[0])
     for stem in stems[1:]:
@@ -278,7 +278,7 @@ def _gain_curve(measure: _Measure, rate: int) -> tuple[float, Floats]:
         raise _silent()
 
     def curve_at(gain_db: float) -> Floats:
-        gain = 10 ** (gain_db / 20)
+        gain = np.float32(10 ** (gain_db / 20))
         return gain * limiter_gain(measure.peaks * gain, 1.0, round(ATTACK_S * rate / STEP), RELEASE_S * rate / STEP)
 
     def missing_at(gain_db: float) -> float:
@@ -299,10 +299,10 @@ def _search(missing_at: Callable[[float], float], low: float, high: float) -> fl
     return float(brentq(missing_at, low, high, xtol=NEAR_DB))
 
 
-def _gains(curve: Floats, at: int, count: int) -> NDArray[np.float32]:
+def _gains(curve: Floats, at: int, count: int) -> Floats:
     """The curve at ``count`` samples from sample ``at``, a multiple of STEP: each step runs to the gain of the next."""
     steps = np.arange(at // STEP, at // STEP - (-count // STEP) + 1)
-    nodes = curve[np.minimum(steps, len(curve) - 1)].astype(np.float32)
+    nodes = curve[np.minimum(steps, len(curve) - 1)]
     ramp = np.arange(STEP, dtype=np.float32) / STEP
     return np.asarray((nodes[:-1, None] + np.diff(nodes)[:, None] * ramp).reshape(-1)[:count])
 

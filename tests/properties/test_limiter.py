@@ -23,17 +23,17 @@ def test_never_over_the_ceiling_in_the_step_or_its_neighbours(peaks: list[float]
     gain = limiter_gain(levels, CEILING, attack, release)
     highest = np.max([gain, np.append(gain[1:], gain[-1]), np.append(gain[0], gain[:-1])], axis=0)
     assert gain.shape == levels.shape
-    assert (levels * highest <= CEILING * (1 + 1e-6)).all()
+    assert (levels * highest <= CEILING * (1 + 1e-5)).all()
     assert ((gain > 0) & (gain <= 1)).all()
 
 
 def test_nothing_changes_below_the_ceiling() -> None:
-    levels = np.random.default_rng(0).uniform(0, CEILING, 1000)
+    levels = np.random.default_rng(0).uniform(0, CEILING, 1000).astype(np.float32)
     assert (limiter_gain(levels, CEILING, 7, 100) == 1).all()
 
 
 def test_one_peak_is_prepared_held_and_released() -> None:
-    levels = np.zeros(4000)
+    levels = np.zeros(4000, np.float32)
     levels[1000] = 1.0
     reduction_db = -20 * np.log10(limiter_gain(levels, CEILING, 7, 100))
     assert (reduction_db[: 1000 - 2 * 8 - 1] == 0).all()
@@ -45,7 +45,7 @@ def test_one_peak_is_prepared_held_and_released() -> None:
 
 
 def test_the_gain_comes_down_in_small_moves() -> None:
-    levels = np.zeros(200)
+    levels = np.zeros(200, np.float32)
     levels[100] = 5.0
     reduction_db = -20 * np.log10(limiter_gain(levels, CEILING, 9, 50))
     assert np.abs(np.diff(reduction_db)).max() < 0.15 * reduction_db.max()
@@ -53,7 +53,7 @@ def test_the_gain_comes_down_in_small_moves() -> None:
 
 def test_a_release_in_logarithms_is_the_plain_recursion() -> None:
     rng = np.random.default_rng(1)
-    levels = np.where(rng.uniform(size=3000) < 0.02, rng.uniform(0.5, 4, 3000), 0.1)
+    levels = np.where(rng.uniform(size=3000) < 0.02, rng.uniform(0.5, 4, 3000), 0.1).astype(np.float32)
     attack, release = 5, 80.0
     excess = 20 * np.log10(np.maximum(levels, CEILING) / CEILING)
     reach = attack + 1

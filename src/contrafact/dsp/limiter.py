@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 _INAUDIBLE_DB = 1e-3  # an exponential release never ends; below this it has
 
 
-def limiter_gain(peaks: NDArray[np.floating], ceiling: float, attack: int, release: float) -> Floats:
+def limiter_gain(peaks: Floats, ceiling: float, attack: int, release: float) -> Floats:
     """Gains 0..1 that keep every peak at or below ``ceiling``, smooth, and exactly 1 where nothing nears it.
 
     Between two steps the curve may be read linearly: the gains of a peak's own step and of both its neighbours suffice
@@ -23,15 +23,17 @@ def limiter_gain(peaks: NDArray[np.floating], ceiling: float, attack: int, relea
     """
     from scipy.ndimage import maximum_filter1d
 
-    excess_db = 20 * np.log10(np.maximum(peaks, ceiling, dtype=np.float64) / ceiling)
+    excess_db = np.maximum(peaks / np.float32(ceiling), np.float32(1))
+    np.log10(excess_db, out=excess_db)
+    excess_db *= np.float32(20)
     if not excess_db.any():
-        return np.ones(len(peaks))
+        return np.ones(len(peaks), dtype=np.float32)
     # held for the look-ahead (and one step) on both sides, so that no average below falls short of what a peak needs
-    held = maximum_filter1d(excess_db, 2 * attack + 3, mode="nearest")
+    excess_db = maximum_filter1d(excess_db, 2 * attack + 3, mode="nearest")
     s_shape = np.bartlett(2 * attack + 3)
-    padded = np.pad(_released(held, release), attack + 1, mode="edge")
-    reduction_db = np.convolve(padded, s_shape / s_shape.sum(), mode="valid")
-    return np.asarray(10 ** (-reduction_db / 20))
+    padded = np.pad(_released(excess_db, release), attack + 1, mode="edge")
+    reduction_db = np.convolve(padded, (s_shape / s_shape.sum()).astype(np.float32), mode="valid")
+    return np.asarray(np.float32(10) ** (reduction_db / np.float32(-20)))
 
 
 def _released(reduction_db: Floats, release: float) -> Floats:
@@ -41,10 +43,10 @@ def _released(reduction_db: Floats, release: float) -> Floats:
     """
     slope = np.arange(len(reduction_db)) / release
     with np.errstate(divide="ignore"):
-        decayed = np.log(reduction_db)
+        decayed = np.log(reduction_db, dtype=np.float64)
     decayed += slope
     np.maximum.accumulate(decayed, out=decayed)
     decayed -= slope
     np.exp(decayed, out=decayed)
     decayed[decayed < _INAUDIBLE_DB] = 0
-    return np.maximum(decayed, reduction_db)
+    return np.maximum(decayed.astype(np.float32), reduction_db)
