@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import mir_eval
 import numpy as np
@@ -83,10 +84,11 @@ def check(sheet: LeadSheet, duration_s: float) -> None:
     assert -1e-9 <= sheet.beats_s[0] <= gap + 1e-6
     assert duration_s - 1e-6 <= sheet.beats_s[-1]
     assert np.isin(sheet.downbeats_s, sheet.beats_s).all()
-    for spans in (sheet.chords, sheet.sections):
-        assert spans[0].start_s == 0
-        assert spans[-1].end_s == duration_s
-        assert all(a.end_s == b.start_s for a, b in zip(spans, spans[1:], strict=False))
+    spans = [[(c.start_s, c.end_s) for c in sheet.chords], [(s.start_s, s.end_s) for s in sheet.sections]]
+    for edges in spans:
+        assert edges[0][0] == 0
+        assert edges[-1][1] == duration_s
+        assert all(a[1] == b[0] for a, b in pairwise(edges))
     assert all(HARTE.fullmatch(c.symbol) for c in sheet.chords)
     assert KEY_PATTERN.fullmatch(sheet.key)
     assert set(sheet.confidence) == {"beats", "downbeats", "key", "chords", "melody", "sections"}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.audio import Audio
-from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote
-from contrafact.leadsheets.heuristic import beats, beatwise, chords, downbeats, features, key, levels, sections
+from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
+from contrafact.leadsheets.heuristic import beats, beatwise, chords, downbeats, features, key, levels, melody, sections
 from contrafact.registry import Card
 from contrafact.score import BeatGrid, Transcription
 
@@ -31,11 +31,13 @@ class Config:
 
     Attributes:
         tempo_centre_bpm: the tempo that is likeliest before listening.
-        tempo_octaves: standard deviation of that belief, in octaves.
+        tempo_octaves: standard deviation of that belief, in octaves, while the main pulse is sought.
+        melody: how the melody is tracked.
     """
 
     tempo_centre_bpm: float = 103.0
     tempo_octaves: float = 0.9
+    melody: melody.Config = field(default_factory=melody.Config)
 
     def __post_init__(self) -> None:
         if not (30 <= self.tempo_centre_bpm <= 300 and self.tempo_octaves > 0):
@@ -66,7 +68,9 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     final_key, key_confidence = key.find_key(chroma, bass, found)
     found = chords.find_chords(sums, grid_s, positions, per_bar, final_key, audio.duration_s)
     form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
-    melody = _melody(transcription, BeatGrid(grid_s, bars.downbeats, per_bar), final_key, found)
+    tune = melody.track_melody(
+        transcription, BeatGrid(grid_s, bars.downbeats, per_bar), final_key, found, config.melody
+    )
     return LeadSheet(
         duration_s=audio.duration_s,
         beats_s=grid_s,
@@ -74,14 +78,14 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
         metre=bars.metre,
         key=final_key,
         chords=found,
-        melody=melody,
+        melody=tune,
         sections=form,
         confidence={
             "beats": beat_confidence,
             "downbeats": bars.confidence,
             "key": key_confidence,
             "chords": _mean_confidence(found),
-            "melody": float(np.mean([n.confidence for n in melody])) if melody else 0.0,
+            "melody": float(np.mean([n.confidence for n in tune])) if tune else 0.0,
             "sections": float(np.mean([s.confidence for s in form])),
         },
     )
@@ -107,13 +111,3 @@ def _grid(heard: features.Features, land: beatwise.Landscape, config: Config) ->
 def _mean_confidence(found: tuple[Chord, ...]) -> float:
     total = sum(c.end_s - c.start_s for c in found)
     return sum(c.confidence * (c.end_s - c.start_s) for c in found) / total if total > 0 else 0.0
-
-
-def _melody(
-    transcription: Transcription, grid: BeatGrid, final_key: str, found: tuple[Chord, ...]
-) -> tuple[MelodyNote, ...]:
-    try:
-        from contrafact.leadsheets.heuristic import melody  # type: ignore[attr-defined]
-    except ImportError:
-        return ()
-    return tuple(melody.track_melody(transcription, grid, final_key, found, melody.Config()))

@@ -20,7 +20,7 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _length_scores() -> Floats:
-    """Preference for sections of 8 and 16, then other multiples of 4 bars, in units of novelty; each section costs 1."""
+    """Preference for sections of 8 and 16, then other multiples of 4 bars, in units of novelty; each costs 1."""
     lengths = np.arange(LONGEST_BARS + 1)
     regular = np.select([np.isin(lengths, (8, 16)), lengths % 4 == 0, lengths % 2 == 0], [0.5, 0.3, 0.1], 0.0)
     return np.asarray(regular - 1.0)
