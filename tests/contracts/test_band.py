@@ -219,7 +219,7 @@ def test_the_bass_plays_roots_where_chords_start(name: str) -> None:
 @pytest.mark.parametrize("name", STYLES)
 def test_no_bar_is_looped(name: str) -> None:
     """Of ten bars at most four play one and the same thing, though the song repeats its chords all the time."""
-    arrangement = band(name, song(bars=64, loop=("C:maj",)))
+    arrangement = band(name, song(bars=40, loop=("C:maj",)))
     grid = arrangement.sheet.grid
     for p in arrangement.score.parts:
         if p.name in ("melody", "piano", "guitar"):

@@ -84,6 +84,14 @@ def test_six_becomes_three_with_a_bar_for_every_beat() -> None:
     assert nearest(sheet.beats_s, out.downbeats_s).max() < 1e-9
 
 
+def test_six_in_a_ballad_becomes_four_slow_beats_of_three() -> None:
+    sheet = song(60, "6/8")
+    out = retime(sheet, (48.0, 88.0), "4/4")
+    assert (out.metre, round(out.tempo_bpm)) == ("4/4", 60)
+    assert nearest(sheet.beats_s, out.beats_s).max() < 1e-9
+    assert nearest(out.downbeats_s, sheet.downbeats_s).max() < 1e-9
+
+
 def test_a_melody_in_sixteenths_asks_for_double_time() -> None:
     assert retime(song(112, notes_per_beat=2), TRIO).tempo_bpm == pytest.approx(112, rel=0.01)
     assert retime(song(112, notes_per_beat=4), TRIO).tempo_bpm == pytest.approx(224, rel=0.01)

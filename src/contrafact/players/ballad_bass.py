@@ -13,6 +13,7 @@ from contrafact.players._form import Bar, Form, plan
 from contrafact.players._perform import Event, perform, randomness
 from contrafact.registry import Card
 from contrafact.score import Part, Score
+from contrafact.theory.chords import ChordSpec
 
 CARD = Card(
     summary="Ballad bass: long notes on root and fifth with lead-ins.",
@@ -70,7 +71,7 @@ def _bar(form: Form, bar: Bar, near: int, density: float, rng: np.random.Generat
         if chord.is_none or not (new or (i == 2 and draws[0] < 0.75)):
             continue
         at = events[-1].pitch if events else near
-        pitch = place(chord.bass_pitch_class if new else fifth(chord), at, high=50)
+        pitch = place(chord.bass_pitch_class if new else _second(chord, draws[0]), at, high=50)
         events.append(Event(beat, 2.0, pitch, loud + rng.normal(0, 3)))
     coming = form.chord(bar.first + bar.beats)
     if events and not coming.is_none and bar.beats >= 3 and draws[1] < (0.2 + 0.7 * bar.energy) * (0.3 + 0.8 * density):
@@ -79,6 +80,13 @@ def _bar(form: Form, bar: Bar, near: int, density: float, rng: np.random.Generat
             pitch = approach(coming, form.chord(int(late)), events[-1].pitch, rng)
             events.append(Event(late, 0.9, pitch, loud - 6))
     return events
+
+
+def _second(chord: ChordSpec, draw: float) -> int:
+    """Pitch class half-way through a held chord: its fifth, seldom its third or the root again."""
+    if draw < 0.5:
+        return fifth(chord)
+    return (chord.root + (chord.third or 7)) % 12 if draw < 0.63 else chord.root
 
 
 def _legato(events: list[Event]) -> list[Event]:
