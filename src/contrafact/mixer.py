@@ -117,6 +117,19 @@ class _Placed:
             left -= min(BLOCK, left)
 
 
+class _Track:
+    """Numbers by steps for ``frames`` samples, filled as they come: many small arrays would scatter."""
+
+    def __init__(self, frames: int) -> None:
+        self.values = np.zeros(-(-frames // STEP), dtype=np.float32)
+        self._filled = 0
+
+    def add(self, steps: Floats) -> None:
+        """Append the numbers of the next steps."""
+        self.values[self._filled : self._filled + len(steps)] = steps
+        self._filled += len(steps)
+
+
 @dataclass(frozen=True)
 class _Measure:
     """The mix before the gain curve, by steps: peaks as multiples of what is allowed, and K-weighted energies."""
@@ -201,18 +214,18 @@ def _file_names(names: Mapping[str, object], folder: Path, format: str) -> dict[
 
 def _place(part: Recording, channel: Channel, response: Samples) -> _Placed:
     """Put a part in its place in the room, at the level it came with, into a raw file; and measure it."""
-    meter, energies = KWeighted(part.sample_rate, 2), [np.zeros(0, dtype=np.float32)]
+    meter, energies = KWeighted(part.sample_rate, 2), _Track(part.frames)
     convolver = Convolver(_place_response(channel, response, part.sample_rate), BLOCK)
     target = part.path.with_name(f"placed-{part.path.name}")
     try:
         with target.open("wb") as file:
             for block in part.blocks(BLOCK):
                 placed = convolver.push(np.broadcast_to(block, (2, block.shape[1])))
-                energies.append(meter.push(placed))
+                energies.add(meter.push(placed))
                 file.write(np.ascontiguousarray(placed.T, dtype="<f4").data)
     except OSError as cause:
         raise output_error(target, cause) from cause
-    lufs = loudness(np.concatenate(energies), part.sample_rate)
+    lufs = loudness(energies.values, part.sample_rate)
     trim_db = min(REFERENCE_LUFS - lufs, MAX_GAIN_DB) if lufs > ABSOLUTE_GATE_LUFS else 0.0
     level = np.float32(10 ** ((trim_db + channel.gain_db) / 20))
     return _Placed(Recording(target, part.sample_rate, 2, part.frames), level, lufs)
@@ -245,16 +258,18 @@ def _measure(placed: Mapping[str, _Placed], total: int) -> _Measure:
     """Sum the parts and keep peaks and energies by steps; peaks are found beside the weighting, in a thread."""
     rate = next(iter(placed.values())).recording.sample_rate
     weighted, true_peak = KWeighted(rate, 2), TruePeak(2)
-    peaks, energies, stem_peaks = [], [], []
+    peaks, energies, stem_peaks = _Track(total), _Track(total), _Track(total)
     with ThreadPoolExecutor(1) as beside:
         for block, stems in _sums(placed, total):
             job = beside.submit(true_peak.push, block)
-            energies.append(weighted.push(block))
-            stem_peaks.append(_largest(stems))
-            peaks.append(job.result())
+            energies.add(weighted.push(block))
+            stem_peaks.add(_largest(stems))
+            peaks.add(job.result())
+    peaks.add(true_peak.finish())
     allowed = 10 ** ((CEILING_DBTP - MARGIN_DB) / 20)
-    whole = np.concatenate([*peaks, true_peak.finish()]) / np.float32(allowed)
-    return _Measure(np.maximum(whole, np.concatenate(stem_peaks) / np.float32(STEM_CEILING)), np.concatenate(energies))
+    peaks.values /= np.float32(allowed)
+    stem_peaks.values /= np.float32(STEM_CEILING)
+    return _Measure(np.maximum(peaks.values, stem_peaks.values, out=peaks.values), energies.values)
 
 
 def _largest(stems: list[Samples]) -> Floats:
@@ -318,13 +333,13 @@ def _write_stem(part: _Placed, curve: Floats, total: int, writer: Writer) -> Non
 def _write_mix(placed: Mapping[str, _Placed], curve: Floats, total: int, writer: Writer) -> tuple[float, float]:
     """Write the mix; its integrated loudness (LUFS) and true peak (dBTP)."""
     weighted, true_peak = KWeighted(writer.sample_rate, 2), TruePeak(2)
-    energies, highest, at = [], 0.0, 0
+    energies, highest, at = _Track(total), 0.0, 0
     with writer:
         for block, _ in _sums(placed, total):
             loud = block * _gains(curve, at, block.shape[1])
             at += block.shape[1]
             writer.write(loud)
-            energies.append(weighted.push(loud))
+            energies.add(weighted.push(loud))
             highest = max(highest, float(true_peak.push(loud).max(initial=0.0)))
     highest = max(highest, float(true_peak.finish().max(initial=0.0)), 1e-9)
-    return loudness(np.concatenate(energies), writer.sample_rate), float(20 * np.log10(highest))
+    return loudness(energies.values, writer.sample_rate), float(20 * np.log10(highest))
