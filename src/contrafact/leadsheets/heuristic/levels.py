@@ -18,7 +18,7 @@ from contrafact.leadsheets.heuristic.beatwise import Landscape, accents, at
 
 Floats = NDArray[np.float64]
 
-SLOWEST_BPM, FASTEST_BPM = 50.0, 180.0
+SLOWEST_BPM, FASTEST_BPM = 50.0, 200.0
 GROUP = 32  # beats over which strong and weak ones must keep taking turns
 
 # (ticks a beat, first tick) on a grid of six ticks a tracked beat: shifts worth trying for each reading.
