@@ -42,17 +42,17 @@ class Profile:
     """
 
     dominants: Interval = (0.21, 0.47)
-    two_fives: Interval = (3.2, 10.5)
+    two_fives: Interval = (3.5, 10.5)
     fifths: Interval = (0.42, 0.72)
-    chords_per_bar: Interval = (0.72, 1.5)
+    chords_per_bar: Interval = (0.75, 1.5)
     outside: Interval = (0.068, 0.23)
 
 
 PROFILES: dict[str, Profile] = {
     "swing": Profile(),
-    "ballad": Profile(chords_per_bar=(1.02, 2.1)),
-    "bossa": Profile((0.16, 0.42), (2.2, 9.0), (0.37, 0.67), (0.62, 1.4), (0.068, 0.20)),
-    "waltz": Profile(chords_per_bar=(0.62, 1.2)),
+    "ballad": Profile(chords_per_bar=(1.06, 2.1)),
+    "bossa": Profile((0.16, 0.42), (2.6, 9.0), (0.37, 0.67), (0.62, 1.4), (0.068, 0.20)),
+    "waltz": Profile(chords_per_bar=(0.68, 1.2)),
 }
 
 
