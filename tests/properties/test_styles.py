@@ -92,7 +92,7 @@ def true_sheet(name: str) -> LeadSheet:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", style.names())
 def test_covers_of_real_songs_have_the_statistics_of_their_style(name: str) -> None:
-    """Over ten songs: every row of the style's column is in range (or nearly) on eight or more, the joint score on all."""
+    """Over ten songs every row is in range (or nearly) on eight or more, and the joint score is high on all."""
     if not (Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data") / pop909.ARCHIVE).exists():
         pytest.skip("pop909 is not in CONTRAFACT_DATA")
     band = ARRANGERS.build("band", style=name)
