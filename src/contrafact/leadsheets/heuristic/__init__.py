@@ -18,7 +18,8 @@ CARD = Card(
     summary="Tempo, beats, bars, key, chords, melody and form by signal processing and dynamic programming.",
     source="Beats after Ellis (2007) and Kim et al. (2009, l1 trend filter), novelty after Foote (2000).",
     needs="nothing",
-    known_failures="Beats are sought at 50 to 200 a minute; tempo an octave off where no drum or chord tells; 5/4 and 7/8 are read as 4/4 with slips; "
+    known_failures="Beats are sought at 50 to 200 a minute, an octave off where neither drums nor chords tell; "
+    "5/4 and 7/8 are read as 4/4 with slips; "
     "rubato without attacks gets an even grid; chords of four notes are often read as triads.",
 )
 
