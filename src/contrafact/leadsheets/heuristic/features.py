@@ -151,6 +151,8 @@ def _rise_of_starts(starts: Array) -> Array:
 
 def on_clock(activations: Array, frame_rate: float, frames: int) -> Array:
     """Activations (any frames, pitches) at our frame times, by the nearest frame."""
+    if abs(frame_rate - FRAME_RATE) < 1e-9 and len(activations) >= frames:
+        return activations[:frames]  # no copy: an hour of them is 100 MB
     if len(activations) == 0:
         return np.zeros((frames, activations.shape[1]), np.float32)
     nearest = np.rint(np.arange(frames) * (frame_rate / FRAME_RATE)).astype(np.int64)
