@@ -260,6 +260,13 @@ def test_trend_of_jittered_beats_is_one_tempo() -> None:
     assert np.abs(np.diff(fit) / 0.5 - 1).max() < 2e-3
 
 
+def test_silence_after_loud_music_stays_finite() -> None:
+    loud = np.random.default_rng(0).random(20000).astype(np.float32) ** 4 * 50
+    strength = features.normalize_locally(np.concatenate([loud, np.zeros(20000, np.float32)]))
+    assert np.isfinite(strength).all()
+    assert strength[25000:].max() < 1e-3
+
+
 def test_recurrence_tells_four_from_three() -> None:
     for per_bar, sign in ((4, 1), (3, -1)):
         truth = even(120.0, 96)

@@ -14,7 +14,7 @@ from scipy.fft import irfft, rfft
 from scipy.linalg import solveh_banded
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from contrafact.leadsheets.heuristic.features import FRAME_RATE, Array, Features
+from contrafact.leadsheets.heuristic.features import FRAME_RATE, Array, Features, running_mean
 
 Floats = NDArray[np.float64]
 
@@ -295,7 +295,7 @@ def sample(strength: Array, times_s: Floats, reach: int = 3) -> Floats:
 
 def smoothed(strength: Array, frames: int = 3) -> Array:
     """A little blurred, so that the dynamic programme forgives a frame of jitter."""
-    return np.asarray(uniform_filter1d(strength, frames), dtype=np.float32)
+    return np.asarray(running_mean(strength, frames), dtype=np.float32)
 
 
 def confidence(pulse: Pulse, periodicity: float) -> float:

@@ -84,7 +84,7 @@ def extract(audio: Audio, transcription: Transcription) -> Features:
         mid=_unit_mean(rise[:, MID_BANDS].mean(axis=1)),
         high=_unit_mean(rise[:, HIGH_BANDS].mean(axis=1)),
         pitched=pitched,
-        level_db=10 * np.log10(uniform_filter1d(power, 8) + 1e-10),
+        level_db=np.asarray(10 * np.log10(running_mean(power, 8) + 1e-10), dtype=np.float32),
         notes=notes,
         starts=starts,
         brightness=mel.reshape(frames, BANDS // 4, 4).mean(axis=2),
@@ -161,11 +161,15 @@ def on_clock(activations: Array, frame_rate: float, frames: int) -> Array:
 
 def normalize_locally(strength: Array, span_s: float = 8.0) -> Array:
     """Divide by the strength of the surroundings, so that soft passages count like loud ones, silence like silence."""
-    base = strength - uniform_filter1d(strength, _frames(1.0))
-    peaks = np.maximum(base, 0)
-    spread = np.sqrt(uniform_filter1d(peaks**2, _frames(span_s)))
+    peaks = np.maximum(strength - running_mean(strength, _frames(1.0)), 0)
+    spread = np.sqrt(running_mean(peaks**2, _frames(span_s)))
     floor = 0.2 * float(np.sqrt(np.mean(peaks**2))) + 1e-6
     return np.asarray(np.minimum(peaks / (2.5 * np.maximum(spread, floor)), 2.0), dtype=np.float32)
+
+
+def running_mean(values: Array, frames: int) -> NDArray[np.float64]:
+    """Mean over ``frames`` around each value, of values >= 0; the sums of an hour drift in single precision."""
+    return np.asarray(np.maximum(uniform_filter1d(values, frames, output=np.float64), 0))
 
 
 def _frames(seconds: float) -> int:
