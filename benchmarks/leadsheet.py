@@ -81,13 +81,13 @@ def load(name: str, work: Path) -> Case:
     if not stem.with_suffix(".flac").exists():
         mono = songs.render(song)[0].samples.mean(axis=0)
         low = soxr.resample(mono, songs.SAMPLE_RATE, SAMPLE_RATE)
-        _replace(stem.with_suffix(".flac"), lambda f: soundfile.write(f, low, SAMPLE_RATE))
+        replace_file(stem.with_suffix(".flac"), lambda f: soundfile.write(f, low, SAMPLE_RATE))
     samples, _ = soundfile.read(stem.with_suffix(".flac"), dtype="float32")
     audio = Audio(samples[np.newaxis], SAMPLE_RATE)
     if not stem.with_suffix(".npz").exists():
         heard = TRANSCRIBERS.build("basic_pitch")(audio)
-        _replace(stem.with_suffix(".npz"), lambda f: np.savez(f, **_packed(heard)))
-    return Case(audio, _unpacked(stem.with_suffix(".npz")), song)
+        replace_file(stem.with_suffix(".npz"), lambda f: np.savez(f, **pack(heard)))
+    return Case(audio, unpack(stem.with_suffix(".npz")), song)
 
 
 def _digest(song: songs.BandSong) -> str:
@@ -95,7 +95,7 @@ def _digest(song: songs.BandSong) -> str:
     return hashlib.sha256(repr((song.score.parts, song.levels_db, song.sheet.duration_s)).encode()).hexdigest()[:8]
 
 
-def _replace(path: Path, write: Any) -> None:
+def replace_file(path: Path, write: Any) -> None:
     """Write under another name first, so that an interrupted run leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}-{path.name}")
@@ -103,13 +103,15 @@ def _replace(path: Path, write: Any) -> None:
     partial.replace(path)
 
 
-def _packed(heard: Transcription) -> dict[str, Any]:
+def pack(heard: Transcription) -> dict[str, Any]:
+    """A transcription as arrays to store; activations as 16-bit fractions."""
     arrays = {k: np.round(getattr(heard, k) * STEPS).astype(np.uint16) for k in ("onset", "note", "contour")}
     notes = [(n.onset_s, n.duration_s, n.pitch, n.velocity) for n in heard.score.parts[0].notes]
     return {"notes": np.array(notes).reshape(-1, 4), "frame_rate": heard.frame_rate, **arrays}
 
 
-def _unpacked(path: Path) -> Transcription:
+def unpack(path: Path) -> Transcription:
+    """The inverse of `pack`, from the file it went to."""
     with np.load(path) as stored:
         arrays = {k: stored[k].astype(np.float32) / STEPS for k in ("onset", "note", "contour")}
         notes = tuple(Note(float(a), float(b), int(p), int(v)) for a, b, p, v in stored["notes"])

@@ -133,7 +133,7 @@ def _likelier(values: Floats, lead: NDArray[np.bool_]) -> Floats:
         (float(v.mean()), float(v.std()) + floor) for v in (values[lead], values[~lead])
     )
     ratio = ((values - mean_rest) / spread_rest) ** 2 / 2 - ((values - mean) / spread) ** 2 / 2
-    return np.clip(ratio + np.log(spread_rest / spread), -4, 4).astype(np.float32)
+    return np.asarray(np.clip(ratio + np.log(spread_rest / spread), -4, 4), dtype=np.float32)
 
 
 def _register(height: Floats, frame: Ints, frames: int, frame_rate: float) -> NDArray[np.float64]:
