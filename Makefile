@@ -14,6 +14,7 @@ setup: .venv/.ready
 
 # The package as users have it: pinned packages, the transcription network, FluidSynth and a soundfont.
 .venv/.ready: pyproject.toml constraints.txt tools/system-packages.sh
+	PYTHON=$(PYTHON) sh tools/system-packages.sh python
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt basic-pitch
@@ -47,8 +48,9 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/leadsheet.py
-	$(BIN)/python benchmarks/covers.py
+	for script in transcription style_corpora leadsheet rendering fuzz covers results_page; do \
+		$(BIN)/python benchmarks/$$script.py || exit 1; \
+	done
 
 clean:
 	rm -rf .venv build dist

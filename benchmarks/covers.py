@@ -24,6 +24,7 @@ import soundfile
 from record import record
 
 DATA = Path(os.environ.get("CONTRAFACT_DATA", "../shared/data"))
+STATED = {"lithium": (124, "G:min"), "sodium": (140, "G:min"), "francium": (128, "Bb:maj")}  # by the artist
 SHORTEST_S = 8.0
 SAMPLE_S = 0.25
 STEM_WORDS = ("stem_", "_track1", "_track2")
@@ -63,7 +64,7 @@ class PeakMemory(threading.Thread):
 
 def cover(song: Path, style: str, out: Path) -> dict[str, object]:
     """One run; its row of the table."""
-    command = [sys.executable, "-m", "contrafact.cli", "cover", str(song), "--style", style, "-o", str(out), "--json"]
+    command = [sys.executable, "-m", "contrafact", "cover", str(song), "--style", style, "-o", str(out), "--json"]
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -79,7 +80,8 @@ def cover(song: Path, style: str, out: Path) -> dict[str, object]:
         seconds = time.perf_counter() - start
         memory.running = False
     last = json.loads(output.splitlines()[-1]) if output.strip() else {"event": "failed", "sentence": errors[-300:]}
-    row: dict[str, object] = {"song": f"{song.parent.name}/{song.name}", "event": last["event"]}
+    place = song.resolve().relative_to(DATA.resolve()) if DATA.resolve() in song.resolve().parents else song
+    row: dict[str, object] = {"song": f"{song.parent.name}/{song.name}", "path": str(place), "event": last["event"]}
     if last["event"] != "done":
         return row | {"failure": last}
     report = json.loads((Path(last["folder"]) / "report.json").read_text())
@@ -121,9 +123,21 @@ def line(row: dict) -> str:
         return f"{row['song']:60} FAILED {row['failure']}"
     content = row["content"]
     shown = ("chroma", "chroma_other", "lag_ms", "drift_ms", "melody_notes", "chords_majmin")
-    figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if k in content)
+    figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if content.get(k) is not None)
     cost = f"{row['share_of_length']:.3f} {row['peak_memory_mb']} MB"
     return f"{row['song']:60} {cost}  style {row['style_score']}  {figures}"
+
+
+def stated(done: list[dict]) -> dict[str, dict[str, object]]:
+    """Tempo error in percent, up to octaves, and key, of songs whose artist states both."""
+    facts = {}
+    for name, (tempo, key) in STATED.items():
+        for row in (r for r in done if f"/{name}/" in r["path"]):
+            heard = row["song_facts"]
+            octave = min((0.5, 1.0, 2.0), key=lambda o: abs(heard["tempo_bpm"] / tempo - o))
+            error = 100 * (heard["tempo_bpm"] / tempo / octave - 1)
+            facts[name] = {"tempo_error_percent": round(error, 3), "octave": octave, "key_right": heard["key"] == key}
+    return facts
 
 
 def summary(rows: list[dict]) -> dict[str, object]:
@@ -135,7 +149,8 @@ def summary(rows: list[dict]) -> dict[str, object]:
     margin = np.array([c["chroma"] - c["chroma_other"] for c in content])
     style = np.array([r["style_score"] for r in done])
     both = (margin >= 0.2) & (style >= 0.75)
-    lag, drift = (np.abs([c[k] for c in content]) for k in ("lag_ms", "drift_ms"))
+    timed = [c for c in content if c["lag_ms"] is not None]
+    lag, drift = (np.abs([c[k] for c in timed]) for k in ("lag_ms", "drift_ms"))
     long = [r["share_of_length"] for r in done if r["duration_s"] > 120]
     return {
         "songs": len(rows),
@@ -145,9 +160,11 @@ def summary(rows: list[dict]) -> dict[str, object]:
         "chroma_margin_at_least_0.2": int((margin >= 0.2).sum()),
         "chroma_margin_median": float(np.median(margin)),
         "both": int(both.sum()),
+        "timing_measurable": len(timed),
         "lag_at_most_10_ms": int((lag <= 10).sum()),
         "drift_at_most_20_ms": int((drift <= 20).sum()),
         "share_of_length_median_over_2_min": float(np.median(long)) if long else None,
+        "stated_facts": stated(done),
         "peak_memory_mb_max": max(r["peak_memory_mb"] for r in done),
     }
 

@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -32,25 +31,20 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "contrafact"
 
 
-def key(input_hash: str, *packages: str, settings: object = None) -> str:
-    """Name of an entry: input, settings, and the source text of the packages that made it.
+def key(input_hash: str, settings: object = None) -> str:
+    """Name of an entry: input, settings, and the package's whole source text.
 
     Hashing the source means that an upgrade never reads what an older version wrote.
     """
     digest = hashlib.sha256(f"{input_hash} {settings!r}".encode())
-    for package in packages:
-        digest.update(_source_digest(package))
+    digest.update(_source_digest())
     return digest.hexdigest()[:32]
 
 
 @cache
-def _source_digest(package: str) -> bytes:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(package)
-    root = Path(spec.origin)
-    files = sorted(root.parent.glob("**/*.py")) if root.name == "__init__.py" else [root]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).digest()
+def _source_digest() -> bytes:
+    root = Path(__file__).parent
+    return hashlib.sha256(b"".join(f.read_bytes() for f in sorted(root.rglob("*.py")))).digest()
 
 
 def load_leadsheet(name: str) -> LeadSheet | None:

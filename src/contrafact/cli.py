@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tomllib
@@ -64,7 +65,7 @@ def cover(
     json_lines: Lines = False,
 ) -> None:
     """Cover songs in a style: mix, stems, MIDI, scores and a report for each."""
-    from contrafact.cover import Settings
+    from contrafact.cover import Settings, check
 
     settings = Settings(
         style=style,
@@ -77,6 +78,7 @@ def cover(
     )
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
+    check(settings, leadsheet)
     shown = _Shown(json_lines)
     failed = [song for song in songs if not _cover_one(song, out, settings, leadsheet, force, shown)]
     shown.summary(len(songs), len(failed))
@@ -91,6 +93,9 @@ def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None
             made = make(song, out, settings, edited=leadsheet, force=force, progress=progress)
     except ContrafactError as error:
         shown.failure(song, error)
+        return False
+    except Exception:
+        shown.failure(song, _crash())
         return False
     shown.success(song, made.folder, made.report, made.skipped)
     return True
@@ -282,12 +287,11 @@ class _Shown:
         for warning in report["warnings"]:
             print(f"  note: {warning['message']}")
 
-    def failure(self, song: Path, error: ContrafactError) -> None:
+    def failure(self, song: Path | None, error: ContrafactError) -> None:
         if self._json:
-            self._line(
-                event="failed", song=str(song), code=error.code, sentence=error.sentence, next_step=error.next_step
-            )
-        else:
+            told = {"code": error.code, "sentence": error.sentence, "next_step": error.next_step}
+            self._line(event="failed", **({"song": str(song)} if song else {}), **told)
+        elif song:
             print(f"{song.name}: {error}", file=sys.stderr)
 
     def summary(self, songs: int, failed: int) -> None:
@@ -299,39 +303,38 @@ class _Shown:
         print(json.dumps(values), flush=True)
 
 
-def main() -> None:
-    """Entry point; exit status 0 all done, 1 some failed, 2 bad usage, 130 interrupted."""
+def run() -> int:
+    """Run the command line; exit status 0 all done, 1 some failed, 2 bad usage."""
+    for stream in (sys.stdout, sys.stderr):  # a song's name may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
     except ContrafactError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was left half-written.", file=sys.stderr)
-        sys.exit(130)
+        return _say(error)
     except BrokenPipeError:
-        sys.exit(1)
+        return 1
     except Exception:
-        print(_crash_note(), file=sys.stderr)
-        sys.exit(1)
+        return _say(_crash())
+    return 0
 
 
-def _crash_note() -> str:
-    """Keep the traceback of a fault of ours in the cache, and say where."""
+def _say(error: ContrafactError) -> int:
+    if "--json" in sys.argv:
+        _Shown(json_lines=True).failure(None, error)
+    else:
+        print(error, file=sys.stderr)
+    return 2 if isinstance(error, SettingsError) else 1
+
+
+def _crash() -> ContrafactError:
+    """A fault of ours as an error; its traceback is kept in the cache."""
     from contrafact import cache
 
+    log = cache.folder() / "crash.log"
     try:
         cache.folder().mkdir(parents=True, exist_ok=True)
-        log = cache.folder() / "crash.log"
         log.write_text(traceback.format_exc(), "utf-8")
-        place = f"Please report it with {log}."
     except OSError:
-        place = traceback.format_exc()
-    return f"Contrafact itself failed. {place} [INTERNAL]"
-
-
-if __name__ == "__main__":
-    main()
+        return ContrafactError("INTERNAL", "Contrafact itself failed.", f"Please report: {traceback.format_exc()}")
+    return ContrafactError("INTERNAL", "Contrafact itself failed.", f"Please report it with {log}.")

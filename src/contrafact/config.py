@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -38,6 +38,12 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], place: str = "") -> T
         if key not in by_name:
             raise SettingsError("SETTING_UNKNOWN", f"There is no setting {where!r}.", did_you_mean(key, list(by_name)))
         given[key] = _fit(hints[key], value, where)
+    missing = [
+        n for n, f in by_name.items() if n not in given and f.default is MISSING and f.default_factory is MISSING
+    ]
+    if missing:
+        where = f" of {place}" if place else ""
+        raise SettingsError("SETTING_MISSING", f"These settings{where} are missing: {', '.join(missing)}.", "Add them.")
     try:
         return kind(**given)
     except (TypeError, ValueError) as cause:

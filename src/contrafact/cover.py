@@ -23,22 +23,24 @@ from contrafact.audio import Audio, Recording, SoundFile, Writer
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
-from contrafact.inputs import sha256
+from contrafact.inputs import open_input, sha256
 from contrafact.leadsheet import LeadSheet, from_json, to_json
 from contrafact.midi import is_midi, read_midi, write_midi
 from contrafact.mixer import Channel, Mixed, Room, mix
 from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
+from contrafact.renderers.soundfont import soundfont_id
 from contrafact.report.facts import Made, write_report
 from contrafact.score import Score, Transcription
 from contrafact.style import Knobs, Style
-from contrafact.theory.transpose import transpose
+from contrafact.theory.transpose import transpose, transpose_score
 from contrafact.transcribers._painted import painted
 from contrafact.transcribers.basic_pitch import MODEL
 from contrafact.workplace import Workplace, finished, read_report, safe_name, target_folder, workplace
 
 ANALYSIS_RATE = 22_050
 TAIL_S = 2.0
+MAX_SHEET_BYTES = 64 << 20
 Format = Literal["wav", "flac", "mp3", "ogg"]
 Progress = Callable[[str, float], None]
 # the stages, and the share of the whole job that each takes on two cores
@@ -102,12 +104,14 @@ class Heard:
         source: the decoded recording, its tags and warnings.
         analysis: the same in mono at `ANALYSIS_RATE`.
         score: the notes of a MIDI file; None for recordings, which are transcribed.
+        played_by: the soundfont that played a MIDI file, "" for recordings.
     """
 
     digest: str
     source: Source
     analysis: Audio
     score: Score | None = None
+    played_by: str = ""
 
 
 def cover(
@@ -133,6 +137,7 @@ def cover(
         ContrafactError: with a code, a sentence and a next step; nothing is left behind.
     """
     settings = settings or Settings()
+    check(settings, edited)
     chosen = style.load(settings.style)
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
@@ -159,12 +164,25 @@ def cover(
             mixed = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
         with clock("report"):
             _write_scores(work.folder, original, arrangement, song.stem)
-            models = {} if sound.score else {"basic_pitch": MODEL.sha256}
+            models = {"soundfont": soundfont_id(settings.soundfont)}
+            models |= {} if sound.score else {"basic_pitch": MODEL.sha256}
             made = Made(
                 song, asked, chosen, sound, transcription, original, arrangement, mixed, settings.transpose, models
             )
-            report = write_report(work, made, clock.timings)
+            report = write_report(work, made, clock.timings, clock.started)
     return Cover(target, report)
+
+
+def check(settings: Settings, edited: Path | None = None) -> None:
+    """Refuse what no song could be covered with, before any is: style, knobs, instrument, lead sheet.
+
+    Raises:
+        SettingsError: naming the setting.
+    """
+    chosen = style.load(settings.style)
+    ARRANGERS.build(chosen.arranger, style=settings.style, knobs=asdict(settings.knobs))
+    if edited:
+        read_leadsheet(edited)
 
 
 def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "", digest: str = "") -> Heard:
@@ -177,14 +195,15 @@ def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "",
         source = open_recording(song, scratch)
     recording = _cut(source.recording, preview_s)
     source = Source(recording, source.tags, source.warnings, source.format)
-    return Heard(digest or sha256(song), source, recording.mono(ANALYSIS_RATE), score)
+    played_by = soundfont_id(soundfont) if score else ""
+    return Heard(digest or sha256(song), source, recording.mono(ANALYSIS_RATE), score, played_by)
 
 
 def transcribe(heard: Heard, preview_s: float = 0.0) -> Transcription:
     """The notes of a song: a MIDI file's own, or what the network hears; kept in the cache."""
     if heard.score is not None:
         return painted(heard.score, heard.analysis.duration_s)
-    name = cache.key(heard.digest, "contrafact.transcribers", settings=preview_s)
+    name = cache.key(heard.digest, preview_s)
     known = cache.load_transcription(name)
     if known is None:
         known = TRANSCRIBERS.build("basic_pitch")(heard.analysis)
@@ -194,8 +213,7 @@ def transcribe(heard: Heard, preview_s: float = 0.0) -> Transcription:
 
 def leadsheet(heard: Heard, transcription: Transcription, preview_s: float = 0.0) -> LeadSheet:
     """Beats, bars, key, chords, melody and form of a song; kept in the cache."""
-    packages = ("contrafact.transcribers", "contrafact.leadsheets")
-    name = cache.key(heard.digest, *packages, settings=preview_s)
+    name = cache.key(heard.digest, (preview_s, heard.played_by))
     known = cache.load_leadsheet(name)
     if known is None:
         known = cache.save_leadsheet(name, LEADSHEETS.build("heuristic")(heard.analysis, transcription))
@@ -244,12 +262,15 @@ def evaluate(song: Path, folder: Path, voice: Path | None = None) -> dict[str, f
     if report is None or report.get("source", {}).get("sha256") != sha256(song):
         raise InputError("COVER_OTHER_SONG", f"{folder} holds no cover of {song.name!r}.", "Give the cover's folder.")
     preview_s, soundfont = report["settings"]["preview_s"], report["settings"]["soundfont"]
-    mixed = SoundFile.of(folder / f"cover.{report['settings']['format']}")
+    path = folder / f"cover.{report['settings']['format']}"
+    if not path.is_file():
+        raise InputError("COVER_INCOMPLETE", f"{path} is gone.", "Cover the song again with --force.")
+    mixed = SoundFile.of(path)
     with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
         sound = hear(song, Path(scratch), preview_s, soundfont)
         sung = open_recording(voice, Path(scratch)).recording.mono(ANALYSIS_RATE) if voice else None
     sheet = read_leadsheet(folder / "leadsheet.json")
-    score = read_midi(folder / "cover.mid")
+    score = transpose_score(read_midi(folder / "cover.mid"), -report["settings"]["transpose"])
     return similarity_figures(sound.analysis, mixed.mono(ANALYSIS_RATE), score, sheet.grid, sung)
 
 
@@ -267,11 +288,17 @@ def heard(song: Path) -> Iterator[Heard]:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
+        with open_input(path) as file:
+            data = file.read(MAX_SHEET_BYTES + 1)
+        if len(data) > MAX_SHEET_BYTES:
+            raise ValueError(f"it is larger than {MAX_SHEET_BYTES >> 20} MB")
+        return data.decode("utf-8")
+    except (OSError, ValueError) as cause:
         raise SettingsError(
             "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", "Give a JSON file of ours."
         ) from cause
+    except InputError as cause:
+        raise SettingsError("LEADSHEET_UNREADABLE", cause.sentence, "Give a JSON file of ours.") from cause
 
 
 def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:
@@ -334,13 +361,14 @@ class Clock:
 
     def __init__(self, progress: Progress) -> None:
         self.timings: dict[str, float] = {}
+        self.started = time.perf_counter()
         self._progress = progress
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         before = sum(STAGES[s] for s in self.timings)
         self._progress(stage, before)
-        start = time.perf_counter()
+        self.started = time.perf_counter()
         yield
-        self.timings[stage] = round(time.perf_counter() - start, 3)
+        self.timings[stage] = round(time.perf_counter() - self.started, 3)
         self._progress(stage, before + STAGES[stage])

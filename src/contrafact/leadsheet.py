@@ -114,8 +114,8 @@ def to_json(sheet: LeadSheet) -> str:
 def _json_value(value: Any) -> str:
     """One record a line where there are many, so that the file is easy to edit by hand."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[\n" + ",\n".join("  " + json.dumps(v) for v in value) + "\n ]"
-    return json.dumps(value)
+        return "[\n" + ",\n".join("  " + json.dumps(v, allow_nan=False) for v in value) + "\n ]"
+    return json.dumps(value, allow_nan=False)
 
 
 def _rounded(record: dict[str, Any]) -> dict[str, Any]:
@@ -134,11 +134,12 @@ def from_json(text: str) -> LeadSheet:
     """
     try:
         data = json.loads(text)
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise _nonsense(f"The lead sheet is not valid JSON: {cause}") from cause
     if not isinstance(data, dict):
         raise _nonsense("The lead sheet must be a JSON object")
-    data.pop("format", None)
+    if data.pop("format", FORMAT) != FORMAT:
+        raise _nonsense(f"The lead sheet is of another format than {FORMAT}")
     data.pop("tempo_bpm", None)
     raw = from_mapping(_Raw, data, "leadsheet")
     if not (math.isfinite(raw.duration_s) and 0 < raw.duration_s <= MAX_DURATION_S):
@@ -147,12 +148,16 @@ def from_json(text: str) -> LeadSheet:
     downbeats = _times(raw.downbeats_s, "downbeats_s", raw.duration_s)
     if len(beats) < 2:
         raise _nonsense("leadsheet.beats_s needs at least two beats")
-    nearest = beats[np.abs(beats[:, None] - downbeats[None, :]).argmin(axis=0)] if len(downbeats) else downbeats
+    nearest = _nearest(beats, downbeats)
     if (np.abs(nearest - downbeats) > BEAT_TOLERANCE_S).any():
         raise _nonsense("leadsheet.downbeats_s holds a time that is no beat")
     _check_spans("chords", raw.chords, raw.duration_s)
     _check_spans("sections", raw.sections, raw.duration_s)
     _check_melody(raw.melody, raw.duration_s)
+    shares = [*raw.confidence.values(), *(c.confidence for c in raw.chords)]
+    shares += [n.confidence for n in raw.melody] + [x.confidence for x in raw.sections]
+    if not all(0 <= share <= 1 for share in shares):
+        raise _nonsense("leadsheet holds a confidence outside 0 to 1")
     if not KEY_PATTERN.fullmatch(raw.key):
         raise _nonsense(f"leadsheet.key is {raw.key!r}, but must look like 'G:min', 'Bb:maj' or 'N'")
     return LeadSheet(
@@ -192,6 +197,13 @@ class _Raw:
     melody: tuple[MelodyNote, ...]
     sections: tuple[Section, ...]
     confidence: dict[str, float] = field(default_factory=dict)
+
+
+def _nearest(beats: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The beat next to each time."""
+    after = np.clip(np.searchsorted(beats, times), 1, len(beats) - 1)
+    before = after - 1
+    return np.asarray(np.where(times - beats[before] < beats[after] - times, beats[before], beats[after]))
 
 
 def _nonsense(sentence: str) -> SettingsError:

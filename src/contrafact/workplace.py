@@ -41,7 +41,11 @@ def target_folder(out: Path, name: str, digest: str) -> Path:
     """``out/name``, or the first ``name-2``, ``name-3``, ... that is free or holds a cover of the same input."""
     for number in range(1, NAMESAKES):
         folder = out / (name if number == 1 else f"{name}-{number}")
-        if not folder.exists() or (read_report(folder) or {}).get("source", {}).get("sha256") == digest:
+        try:
+            there = folder.exists()
+        except OSError as cause:
+            raise output_error(folder, cause) from cause
+        if not there or (read_report(folder) or {}).get("source", {}).get("sha256") == digest:
             return folder
     raise OutputError("OUTPUT_NAME", f"There are too many folders named {name!r} in {out}.", "Choose another -o.")
 

@@ -21,7 +21,7 @@ def test_the_results_page_is_made_from_the_results():
 
 @pytest.mark.parametrize("verb", ["cover", "transcribe", "leadsheet", "arrange", "render", "evaluate"])
 def test_every_option_in_the_readme_exists(verb):
-    command = [sys.executable, "-m", "contrafact.cli", verb, "--help"]
+    command = [sys.executable, "-m", "contrafact", verb, "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "200"}).stdout
     usage = re.search(rf"contrafact {verb} (.*?)(?=contrafact|```)", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     assert usage

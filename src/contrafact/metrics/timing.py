@@ -43,7 +43,7 @@ class Timing:
     Attributes:
         lag_ms: median lag; positive where the second comes late.
         drift_ms: change of the lag over the song; positive where the second falls behind.
-        clear: share of windows with a clear lag; below it, lag and drift mean nothing where this is 0.
+        clear: share of windows with a clear lag; where it is 0, lag and drift are NaN.
     """
 
     lag_ms: float
@@ -55,10 +55,10 @@ def timing(first: Floats, second: Floats) -> Timing:
     """Lag and drift of ``second`` against ``first``, both mono at 22,050 Hz, shape (time,)."""
     times, correlations = local_correlations(onset_envelope(first), onset_envelope(second))
     if not len(times):
-        return Timing(0.0, 0.0, 0.0)
+        return Timing(np.nan, np.nan, 0.0)
     lags, clear = _peaks(uniform_filter1d(correlations, NEIGHBOURS, axis=0))
     if clear.sum() < min(FEWEST, len(times)) or not clear.any():
-        return Timing(0.0, 0.0, 0.0)
+        return Timing(np.nan, np.nan, 0.0)
     lags_ms = 1000 * lags[clear] / (FINER * RATE)
     length_s = min(len(first), len(second)) / SAMPLE_RATE
     slope = theilslopes(lags_ms, times[clear])[0] if clear.sum() > 1 else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -64,8 +65,14 @@ class Made:
     models: dict[str, str]
 
 
-def write_report(work: Workplace, made: Made, timings_s: dict[str, float]) -> dict[str, Any]:
+def write_report(work: Workplace, made: Made, timings_s: dict[str, float], started: float) -> dict[str, Any]:
     """Measure the cover and write report.html and report.json; the latter, last, makes the folder a finished cover.
+
+    Args:
+        work: where the cover is made.
+        made: the cover.
+        timings_s: of the stages before.
+        started: `time.perf_counter` at the start of this stage.
 
     Raises:
         OutputError: a file cannot be written.
@@ -90,7 +97,8 @@ def write_report(work: Workplace, made: Made, timings_s: dict[str, float]) -> di
     report["files"] = _files(work.folder) | {"report.html": 0}
     write_page(page, _scene(made, cover_audio, report), work.scratch)
     report["files"] = _files(work.folder)
-    write_text(work.folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    report["timings_s"] = {**timings_s, "report": round(time.perf_counter() - started, 3)}
+    write_text(work.folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return report
 
 
@@ -98,6 +106,7 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
     """All cheap figures, raw and as rows to print, each with its anchors: a copy of the input, and other songs."""
     sheet, score = made.arrangement.sheet, made.arrangement.score
     content = content_figures(made.heard.analysis, cover_audio, made.original, sheet, score, made.transpose)
+    content |= {"lag_ms_copy": 0.0, "drift_ms_copy": 0.0}
     column = made.style.column_for(sheet.metre)
     values = statistics(sheet, score, transpose(made.original, made.transpose))
     copied = statistics(made.original, _heard_parts(made))
@@ -113,14 +122,16 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
         "true_peak_dbtp": round(made.mixed.true_peak_dbtp, 2),
         "source_lufs": round(_source_loudness(made.heard.source.recording), 2),
     }
-    return {"summary": summary(content, style), "content": content, "style": style, "sound": sound}
+    printed = summary(content, style)
+    known = {name: value if math.isfinite(value) else None for name, value in content.items()}
+    return {"summary": printed, "content": known, "style": style, "sound": sound}
 
 
 def summary(content: Mapping[str, float], style: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The figures as rows of text: label, value, and the same for a copy of the input and for another song."""
     rows = []
     for label, key, pattern in CONTENT_ROWS:
-        texts = [pattern.format(content[k]) if k in content else "" for k in (key, f"{key}_copy", f"{key}_other")]
+        texts = [_text(content.get(k), pattern) for k in (key, f"{key}_copy", f"{key}_other")]
         rows.append(dict(zip(("label", "value", "copy", "other"), (label, *texts), strict=True)))
     style_row = {
         "label": f"style score ({style['column']})",
@@ -129,6 +140,10 @@ def summary(content: Mapping[str, float], style: Mapping[str, Any]) -> list[dict
         "other": "",
     }
     return [*rows, style_row]
+
+
+def _text(value: float | None, pattern: str) -> str:
+    return "" if value is None else pattern.format(value) if math.isfinite(value) else "not measurable"
 
 
 def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]:

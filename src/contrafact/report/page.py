@@ -87,7 +87,7 @@ def write_page(path: Path, scene: Scene, scratch: Path) -> None:
     folder = resource_files("contrafact.report")
     page = (folder / "page.html").read_text("utf-8")
     # a "</script>" inside a title must not end the script
-    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     for mark, part in (("/*CSS*/", (folder / "page.css").read_text("utf-8")), ("/*DATA*/", text)):
         page = page.replace(mark, part)
     head, _, tail = page.rpartition("/*JS*/")

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from contrafact.leadsheet import LeadSheet
+from contrafact.score import Score
 
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _ROOT = re.compile(r"([A-G])([b#]*)(.*)", re.DOTALL)
@@ -21,6 +22,15 @@ def transpose(sheet: LeadSheet, semitones: int) -> LeadSheet:
         chords=tuple(replace(c, symbol=transpose_symbol(c.symbol, semitones)) for c in sheet.chords),
         melody=tuple(replace(n, pitch=_within(n.pitch + semitones)) for n in sheet.melody),
     )
+
+
+def transpose_score(score: Score, semitones: int) -> Score:
+    """All parts but drums moved by ``semitones``, inside MIDI's range."""
+    parts = (
+        p if p.is_drums else replace(p, notes=tuple(replace(n, pitch=_within(n.pitch + semitones)) for n in p.notes))
+        for p in score.parts
+    )
+    return replace(score, parts=tuple(parts))
 
 
 def transpose_symbol(symbol: str, semitones: int) -> str:
