@@ -41,7 +41,7 @@ FIRST = (
     *("note", "above", "below", "sum_above", "dominance", "octave_up", "octave_down", "age", "mean_note"),
     *("mean_contour", "onset", "decay", "motion", "length", "foreign", "height", "height_squared"),
 )
-SECOND = (*FIRST, *(f"own_{k}" for k in melody.OWN_WAYS), "off_register", "off_here")
+SECOND = (*FIRST, "off_register", "off_here")
 Weights = tuple[dict[str, float], dict[str, float]]
 
 

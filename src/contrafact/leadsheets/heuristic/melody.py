@@ -2,8 +2,8 @@
 
 Every stretch of one pitch in the activations gets the log-odds, frame by frame, that it belongs to the lead: it is
 strong, little sounds above it, and it is no overtone. A chain of stretches through the song, with a price for each new
-note and for leaps, collects the most of them. What the first chain looks like (register here and in the whole song,
-attack, decay, strength) then tells the lead instrument from the others in a second round.
+note and for leaps, collects the most of them. The register of the first chain, here and in the whole song, then tells
+the lead from the others in a second round.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from contrafact.score import BeatGrid, Transcription
 from contrafact.theory.chords import parse
 
 SCALES = {"maj": (0, 2, 4, 5, 7, 9, 11), "min": (0, 2, 3, 5, 7, 8, 10, 11)}
-OWN_WAYS = ("onset", "mean_contour", "decay", "mean_note", "motion")  # by which a lead instrument may be known
 NEIGHBOURHOOD_S = 8.0  # half the span over which the register is followed
 LONGEST_REST_S = 6.0  # beyond, where the line left off no longer matters
 
@@ -38,7 +37,7 @@ class Config:
         shortest_s: shorter notes are dropped.
     """
 
-    voicing: float = 2.5
+    voicing: float = 2.0
     weight: float = 0.3
     note_cost: float = 2.5
     leap_cost: float = 0.25
@@ -87,17 +86,15 @@ def round_one(transcription: Transcription, voices: Voices, key: str, chords: Se
 def round_two(
     features: dict[str, Floats], voices: Voices, chain: Sequence[int], frame_rate: float
 ) -> dict[str, Floats]:
-    """The same, and how well each stretch fits the lead that ``chain`` found."""
+    """The same, and how far each stretch lies from the lead that ``chain`` found."""
     chosen = np.zeros(len(voices.start), bool)
     chosen[list(chain)] = True
     lead = chosen[voices.owner]
-    own = {f"own_{k}": _likelier(features[k], lead) for k in OWN_WAYS}
     height = features["height"]
     off = (height - height[lead].mean()) / max(float(height[lead].std()), 0.25)
     register = _register(height[lead], voices.frame[lead], voices.frames, frame_rate)
     off_here = (height - register[voices.frame]) / 0.35
-    squares = {"off_register": np.clip(off, -4, 4) ** 2 / 2, "off_here": np.clip(off_here, -4, 4) ** 2 / 2}
-    return features | own | squares
+    return features | {"off_register": np.clip(off, -4, 4) ** 2 / 2, "off_here": np.clip(off_here, -4, 4) ** 2 / 2}
 
 
 def log_odds(features: dict[str, Floats], weights: dict[str, float]) -> Floats:
@@ -122,18 +119,6 @@ def _foreign(voices: Voices, frame_rate: float, key: str, chords: Sequence[Chord
         table[i + 1, list(parse(chord.symbol).pitch_classes)] = True
     current = np.searchsorted([c.start_s for c in chords], (voices.start + 2) / frame_rate, side="right")
     return np.asarray(~table[current, voices.pitch % 12])
-
-
-def _likelier(values: Floats, lead: NDArray[np.bool_]) -> Floats:
-    """Log-likelihood ratio of ``values`` under a normal fitted to the lead and one fitted to the rest, within ±4."""
-    if lead.all():
-        return np.zeros_like(values)
-    floor = 0.05 * float(values.std()) + 1e-6
-    (mean, spread), (mean_rest, spread_rest) = (
-        (float(v.mean()), float(v.std()) + floor) for v in (values[lead], values[~lead])
-    )
-    ratio = ((values - mean_rest) / spread_rest) ** 2 / 2 - ((values - mean) / spread) ** 2 / 2
-    return np.asarray(np.clip(ratio + np.log(spread_rest / spread), -4, 4), dtype=np.float32)
 
 
 def _register(height: Floats, frame: Ints, frames: int, frame_rate: float) -> NDArray[np.float64]:
