@@ -149,8 +149,19 @@ def _part(track: Any) -> Part:
     notes = tuple(
         Note(max(n.time, 0.0), n.duration, n.pitch, max(n.velocity, 1)) for n in track.notes if n.duration > 0
     )
-    pedals = tuple((p.time, p.time + p.duration) for p in track.pedals)
-    return Part(TRACKS[track.name], track.program, notes, pedals=pedals)
+    return Part(TRACKS[track.name], track.program, notes, pedals=tuple(_pedals(track.controls)))
+
+
+def _pedals(controls: Any) -> Iterator[tuple[float, float]]:
+    """Spans with the sustain pedal (controller 64) down."""
+    down: float | None = None
+    for control in sorted((c for c in controls if c.number == 64), key=lambda c: c.time):
+        if control.value >= 64 and down is None:
+            down = control.time
+        elif control.value < 64 and down is not None:
+            if control.time > down:
+                yield down, control.time
+            down = None
 
 
 def _grid(rows: list[list[str]]) -> BeatGrid:

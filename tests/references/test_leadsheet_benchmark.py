@@ -1,0 +1,53 @@
+"""The lead-sheet benchmark: its songs follow their rule, and its script runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contrafact.data import pop909
+from contrafact.errors import MissingError
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+CORPUS_TIMEOUT_S = 900
+
+
+@pytest.fixture
+def manifest() -> dict[str, list[str]]:
+    try:
+        pop909.archive()
+    except MissingError as missing:
+        pytest.skip(str(missing))
+    data: dict[str, list[str]] = json.loads((BENCHMARKS / "leadsheet_manifest.json").read_text("utf-8"))
+    return data
+
+
+def test_test_and_tuning_songs_are_apart(manifest: dict[str, list[str]]) -> None:
+    assert len(set(manifest["test"])) >= 40
+    assert not set(manifest["test"]) & set(manifest["tune"])
+    assert all(name.endswith("7") for name in manifest["tune"])
+    assert not any(name.endswith("7") for name in manifest["test"])
+
+
+@pytest.mark.slow
+def test_the_songs_are_those_that_the_rule_draws(
+    manifest: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import leadsheet
+
+    drawn = leadsheet.choose_manifest()
+    assert (drawn["test"], drawn["tune"]) == (manifest["test"], manifest["tune"])
+
+
+@pytest.mark.slow
+def test_the_script_scores_a_song(manifest: dict[str, list[str]]) -> None:
+    command = [sys.executable, str(BENCHMARKS / "leadsheet.py"), "--songs", manifest["test"][-1]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CORPUS_TIMEOUT_S, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    line = done.stdout.splitlines()[0].split()
+    assert float(line[line.index("rca") + 1]) > 0.5
