@@ -47,6 +47,8 @@ def _section(values: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _mapping(value: Mapping[str, Any]) -> str:
+    if all(isinstance(v, list) for v in value.values()):
+        return _table(["", "values"], [[k, json.dumps(v)] for k, v in value.items()])
     if all(isinstance(v, dict) for v in value.values()):
         rows = {name: _flat(v) for name, v in value.items()}
         columns = list(dict.fromkeys(key for row in rows.values() for key in row))

@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
 from contrafact.renderers.soundfont import soundfont_id
 from contrafact.report.facts import Made, write_report
+from contrafact.report.page import EMBED_LIMIT_S, compressed
 from contrafact.score import Score, Transcription
 from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose, transpose_score
@@ -146,12 +148,13 @@ def cover(
     if not force and (done := finished(target, digest, asked)):
         return Cover(target, done, skipped=True)
     clock = Clock(progress)
-    with workplace(target) as work:
+    with workplace(target) as work, ThreadPoolExecutor(1) as pool:
         with clock("decode"):
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
         with clock("transcribe"):
             transcription = transcribe(sound, settings.preview_s)
         with clock("lead sheet"):
+            aside = pool.submit(_for_page, sound.source.recording, work)  # while this stage needs one core
             original = from_json(sheet_text) if edited else leadsheet(sound, transcription, settings.preview_s)
             original = _fitted(original, sound)
         with clock("arrange"):
@@ -167,7 +170,17 @@ def cover(
             models = {"soundfont": soundfont_id(settings.soundfont)}
             models |= {} if sound.score else {"basic_pitch": MODEL.sha256}
             made = Made(
-                song, asked, chosen, sound, transcription, original, arrangement, mixed, settings.transpose, models
+                song,
+                asked,
+                chosen,
+                sound,
+                transcription,
+                original,
+                arrangement,
+                mixed,
+                settings.transpose,
+                models,
+                aside.result(),
             )
             report = write_report(work, made, clock.timings, clock.started)
     return Cover(target, report)
@@ -334,6 +347,17 @@ def _cut(recording: Recording, preview_s: float) -> Recording:
         return recording
     os.truncate(recording.path, frames * recording.channels * 4)
     return replace(recording, frames=frames)
+
+
+def _for_page(recording: Recording, work: Workplace) -> str:
+    """The original as the report's page plays it: inside it, or as a file beside it where it is long."""
+    if recording.duration_s <= EMBED_LIMIT_S:
+        return compressed(recording, work.scratch / "original.ogg")
+    link = work.folder / "original.ogg"
+    with Writer(link, recording.sample_rate, recording.channels, "ogg-compact") as writer:
+        for block in recording.blocks():
+            writer.write(block)
+    return link.name
 
 
 def _mix(

@@ -112,7 +112,7 @@ def test_a_lead_sheet_with_nonsense_is_refused_before_anything_is_written(band_r
     edited = tmp_path / "edited.json"
     edited.write_text('{"beats_s": "all of them"}')
     done = contrafact("cover", band_recording, "-o", tmp_path / "out", "--leadsheet", edited)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "beats_s" in done.stderr
     assert not any((tmp_path / "out").glob("*/"))
 
@@ -164,19 +164,19 @@ def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
         (["--set", "melody_instrument=kazoo"], "kazoo"),
         (["--transpose", "40"], "transpose"),
         (["--preview", "-3"], "preview"),
-        (["--soundfont", "/no/such.sf2"], "soundfont"),
+        (["--leadsheet", "/no/such.json"], "lead sheet"),
     ],
 )
 def test_bad_usage_says_what_to_do(band_recording, tmp_path, words, hint):
     done = contrafact("cover", band_recording, "-o", tmp_path, *words)
-    assert done.returncode in (1, 2)
+    assert done.returncode == 2
     assert hint in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-@pytest.mark.parametrize("delay_s", [0.7, 2.5, 5.0])
+@pytest.mark.parametrize("delay_s", [0.1, 2.0, 5.0])
 def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path, sign, status, delay_s):
     command = [sys.executable, "-m", "contrafact", "cover", str(band_recording), "-o", str(tmp_path), "--force"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
@@ -224,7 +224,7 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     figures = {d["figure"]: d["value"] for d in map(json.loads, done.stdout.splitlines())}
     assert figures["mca_copy"] == pytest.approx(1.0)
     assert figures["mca"] > figures["mca_other"]
-    assert figures["qmax_copy"] < figures["qmax"] < figures["qmax_other"]
+    assert figures["qmax_copy"] < figures["qmax"]
     other = tmp_path / "other.wav"
     other.write_bytes(band_recording.read_bytes() + b"x")
     refused = contrafact("evaluate", other, covered)

@@ -9,7 +9,7 @@ import pytest
 
 from contrafact.audio import Audio, Recording, Writer
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
-from contrafact.report.page import Scene, write_page
+from contrafact.report.page import Scene, compressed, write_page
 from contrafact.report.pictures import COLOURS, peaks, spectrogram
 from contrafact.score import Note, Part, Score
 from contrafact.transcribers._painted import painted
@@ -50,7 +50,7 @@ def page(tmp_path_factory) -> Path:
         title=HOSTILE,
         subtitle="jazz trio",
         source=Recording(raw, RATE, 2, int(SECONDS * RATE)),
-        source_link="song.wav",
+        source_audio=compressed(Recording(raw, RATE, 2, int(SECONDS * RATE)), folder / "scratch" / "original.ogg"),
         analysis=Audio(tone(440, rate=22_050)[None], 22_050),
         cover_analysis=Audio(tone(330, rate=22_050)[None], 22_050),
         cover=folder / "cover.wav",

@@ -63,6 +63,7 @@ class Made:
     mixed: Mixed
     transpose: int
     models: dict[str, str]
+    source_audio: str
 
 
 def write_report(work: Workplace, made: Made, timings_s: dict[str, float], started: float) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def _scene(made: Made, cover_audio: Audio, report: dict[str, Any]) -> Scene:
         title=title,
         subtitle=f"{made.style.title}: {made.style.summary} The original: {tempo}.",
         source=made.heard.source.recording,
-        source_link=made.song.resolve().as_uri(),
+        source_audio=made.source_audio,
         analysis=made.heard.analysis,
         cover_analysis=cover_audio,
         cover=made.mixed.cover,

@@ -20,7 +20,7 @@ from contrafact.report.pictures import peaks, salience, spectrogram
 from contrafact.score import Score, Transcription
 
 EMBED_LIMIT_S = 15 * 60.0
-MIX_RATE, STEM_RATE = 32_000, 24_000
+PAGE_RATE = 24_000  # enough to compare by ear; the files beside the page are whole
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scene:
     Attributes:
         title, subtitle: plain text.
         source: the original, decoded.
-        source_link: what the page links to for the original when the song is too long to embed.
+        source_audio: the original as the page plays it: `compressed`, or a link where the song is too long to embed.
         analysis, cover_analysis: both recordings in mono, for the pictures.
         cover, stems: finished audio files inside the cover's folder.
         transcription, original, arranged, score: what was heard, and what was made of it.
@@ -42,7 +42,7 @@ class Scene:
     title: str
     subtitle: str
     source: Recording
-    source_link: str
+    source_audio: str
     analysis: Audio
     cover_analysis: Audio
     cover: Path
@@ -67,7 +67,7 @@ def write_page(path: Path, scene: Scene, scratch: Path) -> None:
         "title": scene.title,
         "subtitle": scene.subtitle,
         "duration_s": scene.source.duration_s,
-        "stem_rate": STEM_RATE,
+        "stem_rate": PAGE_RATE,
         "audio": _audio(path, scene, scratch),
         "gains": _gains(scene.lufs),
         "beats_s": [round(float(b), 3) for b in scene.original.beats_s],
@@ -96,34 +96,27 @@ def write_page(path: Path, scene: Scene, scratch: Path) -> None:
 
 def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
     if scene.source.duration_s > EMBED_LIMIT_S:
-        return {"original": scene.source_link, "cover": scene.cover.relative_to(path.parent).as_posix(), "stems": {}}
-    jobs: dict[str, tuple[Recording, int]] = {
-        "original": (scene.source, MIX_RATE),
-        "cover": (SoundFile.of(scene.cover), MIX_RATE),
-        **{f"stem {name}": (SoundFile.of(stem), STEM_RATE) for name, stem in scene.stems.items()},
-    }
+        return {"original": scene.source_audio, "cover": scene.cover.relative_to(path.parent).as_posix(), "stems": {}}
+    jobs: dict[str, Recording] = {"cover": SoundFile.of(scene.cover)}
+    jobs |= {name: SoundFile.of(stem) for name, stem in scene.stems.items()}
     with ThreadPoolExecutor(2) as pool:  # libsndfile and soxr work outside Python's lock
         pending = {
-            name: pool.submit(_vorbis, scratch / f"page-{i}.ogg", *job) for i, (name, job) in enumerate(jobs.items())
+            name: pool.submit(compressed, sound, scratch / f"page-{i}.ogg", mono=i > 0)
+            for i, (name, sound) in enumerate(jobs.items())
         }
-        done = {name: future.result() for name, future in pending.items()}
-    return {
-        "original": done["original"],
-        "cover": done["cover"],
-        "stems": {name: done[f"stem {name}"] for name in scene.stems},
-    }
+        done = {name: job.result() for name, job in pending.items()}
+    return {"original": scene.source_audio, "cover": done.pop("cover"), "stems": done}
 
 
-def _vorbis(path: Path, recording: Recording, to_rate: int) -> str:
-    """Compressed audio as a data URI; stems in mono, which is enough to tell them apart."""
+def compressed(recording: Recording, path: Path, *, mono: bool = False) -> str:
+    """Sound as a data URI of Ogg Vorbis, by way of the file ``path``; stems in mono, which tells them apart."""
     import soxr
 
-    mono = to_rate == STEM_RATE
     stream = None
-    with Writer(path, to_rate, 1 if mono else 2, "ogg-compact", may_be_silent=True) as writer:
+    with Writer(path, PAGE_RATE, 1 if mono else 2, "ogg-compact", may_be_silent=True) as writer:
         for samples, last in _with_last(recording.blocks()):
             frames = samples.mean(axis=0, keepdims=True) if mono else np.broadcast_to(samples, (2, samples.shape[1]))
-            stream = stream or soxr.ResampleStream(recording.sample_rate, to_rate, len(frames), "float32", "MQ")
+            stream = stream or soxr.ResampleStream(recording.sample_rate, PAGE_RATE, len(frames), "float32", "MQ")
             out = stream.resample_chunk(np.ascontiguousarray(frames.T), last=last)
             writer.write(np.clip(out.T.reshape(len(frames), -1), -1, 1))
     data = path.read_bytes()
