@@ -2,6 +2,8 @@
 
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run `contrafact.cli`; exit status 130 when interrupted."""
@@ -10,8 +12,11 @@ def main() -> None:
 
         status = run()
     except KeyboardInterrupt:
+        status = INTERRUPTED
+    except SystemExit as ending:  # how the command line's library ends, interrupted or not
+        status = ending.code if isinstance(ending.code, int) else 0
+    if status == INTERRUPTED:
         print("Interrupted; nothing was left half-written.", file=sys.stderr)
-        status = 130
     sys.exit(status)
 
 

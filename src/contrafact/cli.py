@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contrafact import __version__
 from contrafact.errors import ContrafactError, SettingsError
 
 if TYPE_CHECKING:
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Turn a recording of a song into the same song in another style.",
     epilog="Example: contrafact cover song.mp3 --style jazz-trio",
 )
+
+
+@app.callback()
+def options(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    """Turn a recording of a song into the same song in another style."""
+    if version:
+        print(__version__)
+        raise typer.Exit
 
 
 class SoundFormat(StrEnum):
@@ -338,3 +348,7 @@ def _crash() -> ContrafactError:
     except OSError:
         return ContrafactError("INTERNAL", "Contrafact itself failed.", f"Please report: {traceback.format_exc()}")
     return ContrafactError("INTERNAL", "Contrafact itself failed.", f"Please report it with {log}.")
+
+
+if __name__ == "__main__":
+    sys.exit(run())

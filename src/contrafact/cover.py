@@ -158,7 +158,7 @@ def cover(
             original = from_json(sheet_text) if edited else leadsheet(sound, transcription, settings.preview_s)
             original = _fitted(original, sound)
         with clock("arrange"):
-            arrangement = arrange(transpose(original, settings.transpose), transcription.score, settings)
+            arrangement = arrange(original, transcription.score, settings)
         with clock("render"):
             duration_s = sound.source.recording.duration_s
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
@@ -166,7 +166,7 @@ def cover(
         with clock("mix"):
             mixed = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
         with clock("report"):
-            _write_scores(work.folder, original, arrangement, song.stem)
+            _write_scores(work.folder, original, arrangement, sound.source.tags.get("title") or song.stem)
             models = {"soundfont": soundfont_id(settings.soundfont)}
             models |= {} if sound.score else {"basic_pitch": MODEL.sha256}
             made = Made(
@@ -234,10 +234,10 @@ def leadsheet(heard: Heard, transcription: Transcription, preview_s: float = 0.0
 
 
 def arrange(sheet: LeadSheet, source: Score, settings: Settings) -> Arrangement:
-    """The song in its style: the arranged lead sheet and all parts."""
+    """The song in its style, transposed if asked: the arranged lead sheet and all parts."""
     chosen = style.load(settings.style)
     band = ARRANGERS.build(chosen.arranger, style=settings.style, knobs=asdict(settings.knobs))
-    arrangement: Arrangement = band(sheet, source, settings.seed)
+    arrangement: Arrangement = band(transpose(sheet, settings.transpose), source, settings.seed)
     return arrangement
 
 
@@ -311,7 +311,8 @@ def _text_of(path: Path) -> str:
             "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", "Give a JSON file of ours."
         ) from cause
     except InputError as cause:
-        raise SettingsError("LEADSHEET_UNREADABLE", cause.sentence, "Give a JSON file of ours.") from cause
+        sentence = f"The lead sheet cannot be read: {cause.sentence}"
+        raise SettingsError("LEADSHEET_UNREADABLE", sentence, "Give a JSON file of ours.") from cause
 
 
 def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,7 +71,10 @@ def _ffmpeg() -> Finding:
 
 def _cache() -> Finding:
     folder = cache.folder()
-    size = sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) if folder.is_dir() else 0
+    size = 0
+    for file in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # another run may sweep while we look
+            size += file.stat().st_size
     return Finding("cache", True, f"{folder} ({size / 1e6:.0f} MB)")
 
 

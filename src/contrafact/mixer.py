@@ -33,6 +33,7 @@ MAX_GAIN_DB = 20.0  # of trim and of make-up gain: what is nearly silent stays s
 REFERENCE_LUFS = -23.0  # every part is brought here before its fader counts
 NEAR_DB = 0.02  # the search for the make-up gain ends here
 ATTACK_S, RELEASE_S = 0.005, 0.05
+FADE_S = 0.02
 LOW_CUT_HZ = 30.0
 BLOCK = STEP << 12
 
@@ -176,6 +177,9 @@ def mix(
         placed = {name: job.result() for name, job in jobs.items()}
         measure = _measure(placed, total)
         gain_db, curve = _gain_curve(measure, rate)
+        reduction_db = gain_db - 20 * np.log10(curve.min())
+        fade = min(len(curve), round(FADE_S * rate / STEP))  # a song cut short must not end in a click
+        curve[-fade:] *= np.linspace(1, 0, fade, dtype=curve.dtype)
         files = _file_names(placed, folder, format)
         cover = folder / f"cover.{format}"
         writing = pool.submit(_write_mix, placed, curve, total, Writer(cover, rate, 2, format, tags))
@@ -186,7 +190,6 @@ def mix(
         lufs, peak = writing.result()
         for stem in stems:
             stem.result()
-    reduction_db = gain_db - 20 * np.log10(curve.min())
     return Mixed(cover, files, lufs, peak, gain_db, float(reduction_db), {n: p.lufs for n, p in placed.items()})
 
 

@@ -79,6 +79,7 @@ def workplace(target: Path) -> Iterator[Workplace]:
         OutputError: the folder cannot be made or moved.
     """
     out = target.parent
+    there = out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         sweep(out)
@@ -96,6 +97,9 @@ def workplace(target: Path) -> Iterator[Workplace]:
             raise output_error(target, cause) from cause
     finally:
         shutil.rmtree(root, ignore_errors=True)
+        if not there:
+            with suppress(OSError):
+                out.rmdir()  # ours, and empty unless a cover was made
 
 
 def _publish(folder: Path, target: Path, aside: Path) -> None:

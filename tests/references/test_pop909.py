@@ -48,7 +48,7 @@ def test_the_whole_corpus(corpus: Path) -> None:
     assert sum(len(p.notes) for s in songs for p in s.score.parts) == 1_457_484
     assert sum(s.metre == "3/4" for s in songs) == 28
     assert all(HARTE.fullmatch(c.symbol) for s in songs for c in s.chords)
-    for song in songs:  # more chords change on the first beat of a bar than on any other
+    for song in (s for s in songs if s.metre == "4/4"):  # more chords change on the first beat than on any other
         changes = np.round(song.grid.beat_at(np.array([c.start_s for c in song.chords if c.symbol != "N"]))).astype(int)
         bars = np.searchsorted(song.grid.downbeats, changes, side="right") - 1
         counts = np.bincount((changes - song.grid.downbeats[bars])[bars >= 0])

@@ -22,7 +22,7 @@ from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, st
 from contrafact.mixer import Mixed
 from contrafact.report.page import Scene, write_page
 from contrafact.score import Note, Part, Score, Transcription
-from contrafact.style import Style
+from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose
 from contrafact.workplace import Workplace
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from contrafact.cover import Heard
 
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth", "mir_eval")
-LOW_CONFIDENCE = 0.35
 QUIETEST_LUFS = -70.0
 CONTENT_ROWS = (
     ("chroma cosine, beat by beat", "chroma", "{:.2f}"),
@@ -42,10 +41,13 @@ CONTENT_ROWS = (
     ("median lag, ms", "lag_ms", "{:.1f}"),
     ("drift over the song, ms", "drift_ms", "{:.1f}"),
 )
+# below which confidence the user is told, and what
 UNSURE = {
-    "beats": "The beat could not be followed surely; the cover's grid is a guess in places.",
-    "melody": "Hardly any melody could be made out; the cover may lack the tune.",
-    "chords": "The chords could not be made out surely.",
+    "beats": (0.3, "The beat could not be followed surely; the cover's grid is a guess in places."),
+    "downbeats": (0.1, "Where bars start is uncertain."),
+    "key": (0.1, "The key is uncertain."),
+    "chords": (0.4, "The chords could not be made out surely."),
+    "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }
 
 
@@ -113,9 +115,9 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
     copied = statistics(made.original, _heard_parts(made))
     style = {
         "column": column,
-        "score": round(style_score(values, column).total, 3),
-        "score_of_copy": round(style_score(copied, column).total, 3),
-        "score_all_rows": round(score_all(values, column).total, 3),
+        "score": _known(style_score(values, column).total),
+        "score_of_copy": _known(style_score(copied, column).total),
+        "score_all_rows": _known(score_all(values, column).total),
         "rows": style_rows(values, column),
     }
     sound = {
@@ -124,7 +126,7 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
         "source_lufs": round(_source_loudness(made.heard.source.recording), 2),
     }
     printed = summary(content, style)
-    known = {name: value if math.isfinite(value) else None for name, value in content.items()}
+    known = {name: _known(value) for name, value in content.items()}
     return {"summary": printed, "content": known, "style": style, "sound": sound}
 
 
@@ -136,11 +138,16 @@ def summary(content: Mapping[str, float], style: Mapping[str, Any]) -> list[dict
         rows.append(dict(zip(("label", "value", "copy", "other"), (label, *texts), strict=True)))
     style_row = {
         "label": f"style score ({style['column']})",
-        "value": f"{style['score']:.2f}",
-        "copy": f"{style['score_of_copy']:.2f}",
+        "value": _text(style["score"], "{:.2f}"),
+        "copy": _text(style["score_of_copy"], "{:.2f}"),
         "other": "",
     }
     return [*rows, style_row]
+
+
+def _known(value: float) -> float | None:
+    """The value as JSON can hold it; None where it could not be measured."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _text(value: float | None, pattern: str) -> str:
@@ -170,7 +177,7 @@ def warnings(made: Made) -> list[str]:
     """What a user should know about this cover."""
     found = list(made.heard.source.warnings)
     confidence = made.original.confidence
-    found += [text for name, text in UNSURE.items() if confidence.get(name, 1.0) < LOW_CONFIDENCE]
+    found += [text for name, (least, text) in UNSURE.items() if confidence.get(name, 1.0) < least]
     if not made.original.melody:
         found.append("No melody was found; the cover has harmony and rhythm only.")
     return found
@@ -218,13 +225,19 @@ def _files(folder: Path) -> dict[str, int]:
     return {f.relative_to(folder).as_posix(): f.stat().st_size for f in found}
 
 
+def _turned(made: Made) -> str:
+    """The knobs that were turned, as a sentence; nothing where none was."""
+    turned = {k: v for k, v in made.settings["knobs"].items() if v != getattr(Knobs(), k)}
+    return f"Turned: {', '.join(f'{k} = {v}' for k, v in turned.items())}. " if turned else ""
+
+
 def _scene(made: Made, cover_audio: Audio, report: dict[str, Any]) -> Scene:
     song, figures = report["song"], report["figures"]
     title = made.heard.source.tags.get("title") or made.song.stem
     tempo = f"{song['tempo_bpm']:.1f} beats a minute, {song['metre']}, {song['key']}"
     return Scene(
         title=title,
-        subtitle=f"{made.style.title}: {made.style.summary} The original: {tempo}.",
+        subtitle=f"{made.style.title}: {made.style.summary} {_turned(made)}The original: {tempo}.",
         source=made.heard.source.recording,
         source_audio=made.source_audio,
         analysis=made.heard.analysis,

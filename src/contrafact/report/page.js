@@ -160,7 +160,13 @@ function drawDetail(time) {
   for (const beat of data.downbeats_s) if (beat >= from && beat <= from + SPAN) pen.fillRect(x(beat), 0, 1.2, height);
   for (const [row, name] of ["original", "cover"].entries()) {
     pen.fillStyle = colour(name);
-    for (const chord of data.chords[name]) if (chord.end_s > from && chord.start_s < from + SPAN) pen.fillText(chord.symbol, Math.max(2, x(chord.start_s) + 2), 16 + row * 20);
+    let free = 0;
+    for (const chord of data.chords[name]) {
+      const left = Math.max(2, x(chord.start_s) + 2);
+      if (chord.end_s <= from || chord.start_s >= from + SPAN || left < free) continue;
+      pen.fillText(chord.symbol, left, 16 + row * 20);
+      free = left + pen.measureText(chord.symbol).width + 4;
+    }
     pen.globalAlpha = 0.8;
     for (const [onset, length, pitch] of data.melodies[name]) if (onset + length > from && onset < from + SPAN) pen.fillRect(x(onset), y(pitch + (row ? 0.1 : 0.5)), Math.max(2, (length / SPAN) * width), 4);
     pen.globalAlpha = 1;
