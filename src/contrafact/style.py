@@ -77,7 +77,6 @@ class Style:
         column_in_three: the same for songs that are played in three.
         harmony: whose rates the chords keep in four, a name in `theory.reharmonize.PROFILES`; in three it is "waltz".
         metre: "source" (four stays four, six becomes three), "4/4" (six becomes four), or "3/4" (all in three).
-        route: "score", by way of lead sheet and players.
         arranger: registry name.
         mix: the mixer's channels and room.
     """
@@ -91,7 +90,6 @@ class Style:
     column_in_three: str
     harmony: str
     metre: Literal["source", "4/4", "3/4"] = "source"
-    route: Literal["score"] = "score"
     arranger: str = "band"
     mix: Mix = field(default_factory=Mix)
 

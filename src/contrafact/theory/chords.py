@@ -47,7 +47,6 @@ SHORTHANDS: dict[str, tuple[int, ...]] = {
 }
 """Harte's shorthands as semitones above the root, extensions above the octave."""
 
-TRIADS: dict[str, tuple[int, ...]] = {q: SHORTHANDS[q] for q in ("maj", "min", "dim", "aug", "sus4", "sus2")}
 
 _DISPLAY = {
     "maj": "",

@@ -76,8 +76,3 @@ def log_likelihood(spec: ChordSpec) -> NDArray[np.float64]:
     for tone in (*spec.tensions, *(t for t in spec.tones if t in (9, 10, 11))):
         percent[tone % 12] = max(percent[tone % 12], 5.0)
     return np.asarray(np.log(percent / percent.sum()))
-
-
-def is_avoid(spec: ChordSpec, pitch: int) -> bool:
-    """Whether a long or stressed melody note of this pitch should not sound over the chord."""
-    return not spec.is_none and (pitch - spec.root) % 12 in avoid_degrees(spec)

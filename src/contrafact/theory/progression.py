@@ -67,11 +67,6 @@ def index(quality: str, root: int) -> int:
     return 12 * QUALITIES.index(quality) + root % 12
 
 
-def quality_of(place: int) -> str:
-    """Quality of a chord in the vocabulary ("N" for no chord)."""
-    return "N" if place == NO_CHORD else QUALITIES[place // 12]
-
-
 def class_of(place: int) -> str:
     """ "maj", "min", "dom", "sus", "hdim", "dim", or "N"."""
     return "N" if place == NO_CHORD else _CLASS[QUALITIES[place // 12]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -57,23 +57,6 @@ def chord_scale(spec: ChordSpec, key: str = "N") -> tuple[int, ...]:
 def best_diatonic(weights: NDArray[np.float64]) -> int:
     """Tonic of the major scale that holds most of a pitch-class histogram of shape (12,)."""
     return int(np.argmax([weights[sorted(scale)].sum() for scale in DIATONIC]))
-
-
-def outside_share(symbols: Iterable[tuple[str, float]]) -> float:
-    """Share of chord-tone weight outside the best seven-note scale, 0 for nothing.
-
-    Args:
-        symbols: chords with their lengths in any unit; triad and seventh (or sixth) count, tensions do not.
-    """
-    histogram = np.zeros(12)
-    for symbol, length in symbols:
-        spec = parse(symbol)
-        for tone in spec.tones:
-            if tone < 12 and not spec.is_none:
-                histogram[(spec.root + tone) % 12] += length
-    total = float(histogram.sum())
-    inside = float(histogram[sorted(DIATONIC[best_diatonic(histogram)])].sum())
-    return (total - inside) / total if total else 0.0
 
 
 def local_keys(symbols: Sequence[str], lengths: Sequence[float], key: str, stay: float = 24.0) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contrafact.score import BeatGrid
 
@@ -50,8 +49,3 @@ def swing_time(grid: BeatGrid, beat: float, amount: float = 1.0) -> float:
     fraction = max(0.0, beat - whole)
     start, end = np.asarray(grid.time_at(np.array([whole, whole + 1])))
     return float(start + (end - start) * warp(fraction, swing_phase(float(end - start), amount)))
-
-
-def swing_times(grid: BeatGrid, beats: NDArray[np.float64], amount: float = 1.0) -> NDArray[np.float64]:
-    """`swing_time` of many positions; shape (positions,) in and out."""
-    return np.array([swing_time(grid, float(b), amount) for b in beats], dtype=np.float64)
