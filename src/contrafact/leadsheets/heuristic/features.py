@@ -23,7 +23,6 @@ FRAME_RATE = SAMPLE_RATE / HOP
 WINDOW = 1024
 BANDS = 48
 LOW_BANDS = slice(0, 6)  # below about 150 Hz: kick drum and bass
-MID_BANDS = slice(10, 26)  # about 300 Hz to 2 kHz: snare body, voices, chords
 HIGH_BANDS = slice(32, 48)  # above about 3.5 kHz: snare noise, cymbals
 _BLOCK = 2048
 PITCH_LOW = 21
@@ -36,9 +35,8 @@ class Features:
     Attributes:
         duration_s: length of the recording.
         onset: (frames,) overall onset strength, locally normalized, >= 0; about 1 at a clear onset.
-        low, mid, high: (frames,) onset strength of three frequency regions, each with unit mean.
+        low, high: (frames,) onset strength of two frequency regions, each with unit mean.
         pitched: (frames,) notes starting, from the transcription, unit mean.
-        level_db: (frames,) level over about 90 ms, full scale sine = -3 dB.
         notes: (frames, 88) probability that MIDI pitch 21 + column sounds, on the same clock.
         starts: (frames, 88) probability that it starts.
         brightness: (frames, bands // 4) log-mel spectrum in broad bands, for the form.
@@ -47,10 +45,8 @@ class Features:
     duration_s: float
     onset: Array = field(repr=False)
     low: Array = field(repr=False)
-    mid: Array = field(repr=False)
     high: Array = field(repr=False)
     pitched: Array = field(repr=False)
-    level_db: Array = field(repr=False)
     notes: Array = field(repr=False)
     starts: Array = field(repr=False)
     brightness: Array = field(repr=False)
@@ -70,7 +66,7 @@ def extract(audio: Audio, transcription: Transcription) -> Features:
     if audio.sample_rate != SAMPLE_RATE or audio.samples.shape[0] != 1:
         raise ValueError(f"lead sheets are read from mono audio at {SAMPLE_RATE} Hz")
     samples = audio.samples[0]
-    mel, power = log_mel(samples)
+    mel = log_mel(samples)
     rise = _rise(mel)
     frames = len(mel)
     notes = on_clock(transcription.note, transcription.frame_rate, frames)
@@ -81,31 +77,27 @@ def extract(audio: Audio, transcription: Transcription) -> Features:
         duration_s=audio.duration_s,
         onset=normalize_locally(flux + 0.5 * pitched),
         low=_unit_mean(rise[:, LOW_BANDS].mean(axis=1)),
-        mid=_unit_mean(rise[:, MID_BANDS].mean(axis=1)),
         high=_unit_mean(rise[:, HIGH_BANDS].mean(axis=1)),
         pitched=pitched,
-        level_db=np.asarray(10 * np.log10(running_mean(power, 8) + 1e-10), dtype=np.float32),
         notes=notes,
         starts=starts,
         brightness=mel.reshape(frames, BANDS // 4, 4).mean(axis=2),
     )
 
 
-def log_mel(samples: NDArray[np.float32]) -> tuple[Array, Array]:
-    """Compressed mel spectrum (frames, BANDS) and mean power (frames,), made in blocks of frames."""
+def log_mel(samples: NDArray[np.float32]) -> Array:
+    """Compressed mel spectrum (frames, BANDS), made in blocks of frames."""
     frames = len(samples) // HOP + 1
     bank = mel_bank()
     window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
     mel = np.empty((frames, BANDS), np.float32)
-    power = np.empty(frames, np.float32)
     for start in range(0, frames, _BLOCK):
         stop = min(start + _BLOCK, frames)
         pieces = _pieces(samples, start, stop, WINDOW, HOP)
         spectrum = np.abs(rfft(pieces * window, axis=1)) * (2 / WINDOW)
         mel[start:stop] = spectrum @ bank
-        power[start:stop] = np.mean(pieces**2, axis=1)
     loud = float(np.percentile(mel.max(axis=1), 95)) if frames else 0.0
-    return np.log1p(mel * np.float32(200 / max(loud, 1e-5))), power
+    return np.asarray(np.log1p(mel * np.float32(200 / max(loud, 1e-5))))
 
 
 def _pieces(samples: NDArray[np.float32], start: int, stop: int, window: int, hop: int) -> Array:
