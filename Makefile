@@ -23,7 +23,7 @@ setup: .venv/.ready
 
 # What developers need on top: test tools and a browser for the report's tests.
 .venv/.dev: .venv/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,train,wavenet]'
 	sh tools/system-packages.sh browser
 	@touch $@
 
