@@ -5,24 +5,68 @@ Wang et al., "POP909: A Pop-song Dataset for Music Arrangement Generation", ISMI
 
 from __future__ import annotations
 
-import os
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from lzma import LZMAError
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import symusic
 from numpy.typing import NDArray
 
-from contrafact.errors import InputError, MissingError
+from contrafact.data import corpus
+from contrafact.data.corpus import Split
 from contrafact.leadsheet import Chord
 from contrafact.score import BeatGrid, Note, Part, Score
 
-ARCHIVE = Path("pop909") / "pop909.tar.xz"
+TEST_NUMBERS = (
+    3,
+    15,
+    28,
+    31,
+    43,
+    62,
+    64,
+    102,
+    112,
+    119,
+    132,
+    173,
+    176,
+    198,
+    199,
+    269,
+    274,
+    306,
+    329,
+    380,
+    402,
+    425,
+    442,
+    453,
+    454,
+    461,
+    462,
+    478,
+    502,
+    503,
+    505,
+    545,
+    548,
+    573,
+    616,
+    618,
+    634,
+    640,
+    679,
+    700,
+    749,
+    766,
+    849,
+    869,
+)
+BENCHMARK = frozenset(f"{number:03}" for number in TEST_NUMBERS)
+"""The test songs of ``benchmarks/leadsheet_manifest.json``: nothing may learn from them."""
+
 TRACKS = {"MELODY": "melody", "BRIDGE": "bridge", "PIANO": "piano"}
 
 
@@ -71,25 +115,21 @@ class Song:
 
 
 def archive(data: Path | None = None) -> Path:
-    """The archive in ``data`` (default: ``CONTRAFACT_DATA``, or ``../shared/data``).
-
-    Raises:
-        MissingError: it is not there.
-    """
-    folder = data or Path(os.environ.get("CONTRAFACT_DATA") or Path("..") / "shared" / "data")
-    path = folder / ARCHIVE
-    if not path.is_file():
-        raise MissingError(
-            "CORPUS_MISSING",
-            f"The pop909 corpus is not at {path}.",
-            "Set CONTRAFACT_DATA to the folder that holds pop909/pop909.tar.xz.",
-        )
-    return path
+    """The archive in ``data`` (default: ``CONTRAFACT_DATA``, or ``../shared/data``); errors as in `corpus.locate`."""
+    return corpus.locate("pop909", data)
 
 
 def names(path: Path | None = None) -> tuple[str, ...]:
-    """Names of all songs in the archive, in order."""
-    return tuple(sorted({member.split("/")[0] for member in _members(path or archive()) if member.endswith(".mid")}))
+    """Names of all songs in the archive, in order; errors as in `corpus.members`."""
+    files = corpus.members(path or archive())
+    return tuple(sorted({member.split("/")[0] for member in files if member.endswith(".mid")}))
+
+
+def split(name: str) -> Split:
+    """The song's split: "test" for `BENCHMARK`, "valid" by `corpus.split_of`, "train" for all others."""
+    if name in BENCHMARK:
+        return "test"
+    return "valid" if corpus.split_of(f"{name}.mid") == "valid" else "train"
 
 
 def read(name: str, path: Path | None = None) -> Song:
@@ -100,15 +140,9 @@ def read(name: str, path: Path | None = None) -> Song:
         InputError: the archive or the song's files are damaged.
     """
     path = path or archive()
-    files = _members(path)
-    if f"{name}/{name}.mid" not in files:
-        raise MissingError("CORPUS_SONG", f"There is no song {name!r} in {path}.", "Take one of pop909.names().")
-    try:
+    files = corpus.members(path)
+    with corpus.item("song", name, {m.split("/")[0] for m in files if m == f"{name}/{name}.mid"}, path):
         return _song(name, files)
-    except (KeyError, ValueError, IndexError, RuntimeError) as cause:
-        raise InputError(
-            "CORPUS_DAMAGED", f"Song {name} in {path} is damaged: {cause}.", "Fetch the archive again."
-        ) from cause
 
 
 def read_all(path: Path | None = None) -> Iterator[Song]:
@@ -117,18 +151,8 @@ def read_all(path: Path | None = None) -> Iterator[Song]:
         yield read(name, path)
 
 
-@lru_cache(maxsize=1)
-def _members(path: Path) -> dict[str, bytes]:
-    """All files of the archive in memory (33 MB unpacked), by the path inside its top folder."""
-    try:
-        with tarfile.open(path, "r:xz") as tar:
-            return {m.name.partition("/")[2]: f.read() for m in tar if m.isfile() and (f := tar.extractfile(m))}
-    except (tarfile.TarError, LZMAError, EOFError, OSError) as cause:
-        raise InputError("CORPUS_DAMAGED", f"{path} cannot be unpacked: {cause}.", "Fetch it again.") from cause
-
-
-def _song(name: str, files: dict[str, bytes]) -> Song:
-    midi: Any = symusic.Score.from_midi(files[f"{name}/{name}.mid"], symusic.TimeUnit.second)
+def _song(name: str, files: Mapping[str, bytes]) -> Song:
+    midi = corpus.midi_score(files[f"{name}/{name}.mid"], "second")
     grid = _grid(_table(files[f"{name}/beat_midi.txt"]))
     heard = max(int(float(row[1])) for row in _table(files[f"{name}/beat_audio.txt"]))
     return Song(

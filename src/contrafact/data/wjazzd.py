@@ -6,27 +6,24 @@ Pfleiderer et al., "Inside the Jazzomat", 2017 (the Weimar Jazz Database).
 from __future__ import annotations
 
 import csv
-import os
 import re
-import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from lzma import LZMAError
 from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.errors import InputError, MissingError
+from contrafact.data import corpus
+from contrafact.data.corpus import Split
+from contrafact.errors import InputError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Metre, Section
 from contrafact.score import BeatGrid, Note, Part, Score
 
 S = TypeVar("S", Chord, Section)
-ARCHIVE = Path("wjazzd") / "wjazzd.tar.xz"
 TRUSTED_ROOTS, TRUSTED_STARTS = 0.55, 20
 SOLO_PROGRAM, BASS_PROGRAM = 65, 32
 BASS_VELOCITY, BASS_LENGTH = 85, 0.9
@@ -153,26 +150,19 @@ class Solo:
 
 
 def archive(data: Path | None = None) -> Path:
-    """The archive in ``data`` (default: ``CONTRAFACT_DATA``, or ``../shared/data``).
-
-    Raises:
-        MissingError: it is not there.
-    """
-    folder = data or Path(os.environ.get("CONTRAFACT_DATA") or Path("..") / "shared" / "data")
-    path = folder / ARCHIVE
-    if not path.is_file():
-        raise MissingError(
-            "CORPUS_MISSING",
-            f"The wjazzd corpus is not at {path}.",
-            "Set CONTRAFACT_DATA to the folder that holds wjazzd/wjazzd.tar.xz.",
-        )
-    return path
+    """The archive in ``data`` (default: ``CONTRAFACT_DATA``, or ``../shared/data``); errors as in `corpus.locate`."""
+    return corpus.locate("wjazzd", data)
 
 
 def names(path: Path | None = None) -> tuple[str, ...]:
-    """Names of all solos in the archive, such as "MilesDavis_SoWhat", in order."""
-    members = _members(path or archive())
-    return tuple(sorted(Path(m).name.removesuffix(".csv") for m in members if m.startswith("mcsv_beat/")))
+    """Names of all solos in the archive, such as "MilesDavis_SoWhat", in order; errors as in `corpus.members`."""
+    files = corpus.members(path or archive(), (".csv",))
+    return tuple(sorted(Path(m).name.removesuffix(".csv") for m in files if m.startswith("mcsv_beat/")))
+
+
+def split(name: str) -> Split:
+    """The solo's split, by the tune: all solos over one tune are in the same split."""
+    return corpus.split_of(name.partition("_")[2].partition("-")[0] or name)
 
 
 def read(name: str, path: Path | None = None) -> Solo:
@@ -183,15 +173,9 @@ def read(name: str, path: Path | None = None) -> Solo:
         InputError: the archive or the solo's files are damaged.
     """
     path = path or archive()
-    files = _members(path)
-    if f"mcsv_beat/{name}.csv" not in files:
-        raise MissingError("CORPUS_SOLO", f"There is no solo {name!r} in {path}.", "Take one of wjazzd.names().")
-    try:
+    files = corpus.members(path, (".csv",))
+    with corpus.item("solo", name, {name for m in files if m == f"mcsv_beat/{name}.csv"}, path):
         return _solo(name, files)
-    except (KeyError, ValueError, IndexError) as cause:
-        raise InputError(
-            "CORPUS_DAMAGED", f"Solo {name} in {path} is damaged: {cause}.", "Fetch the archive again."
-        ) from cause
 
 
 def read_all(path: Path | None = None) -> Iterator[Solo]:
@@ -258,18 +242,7 @@ def _pitch_class(name: str) -> int:
     return (_LETTERS[name[0]] + name.count("#") - name[1:].count("b")) % 12
 
 
-@lru_cache(maxsize=1)
-def _members(path: Path) -> dict[str, bytes]:
-    """The tables of the archive in memory (30 MB unpacked), by the path inside its top folder."""
-    try:
-        with tarfile.open(path, "r:xz") as tar:
-            tables = (m for m in tar if m.isfile() and m.name.endswith(".csv"))
-            return {m.name.partition("/")[2]: f.read() for m in tables if (f := tar.extractfile(m))}
-    except (tarfile.TarError, LZMAError, EOFError, OSError) as cause:
-        raise InputError("CORPUS_DAMAGED", f"{path} cannot be unpacked: {cause}.", "Fetch it again.") from cause
-
-
-def _solo(name: str, files: dict[str, bytes]) -> Solo:
+def _solo(name: str, files: Mapping[str, bytes]) -> Solo:
     rows = _table(files[f"mcsv_melody/{name}.csv"])
     loudness = np.array([float(r.get("loud_median") or "nan") for r in rows])
     velocities = _velocities(loudness)
