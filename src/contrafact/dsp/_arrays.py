@@ -1,4 +1,4 @@
-"""What the array API leaves open, so that numpy and torch arrays go through the same lines of `dsp`; torch is not imported."""
+"""What the array API leaves open, so that numpy and torch arrays go through the same lines; imports no torch."""
 
 from __future__ import annotations
 

@@ -141,4 +141,4 @@ def mel_filterbank(
 
 @lru_cache(maxsize=8)
 def _pseudo_inverse(mel: Mel) -> Floats:
-    return np.linalg.pinv(mel.filterbank())
+    return np.asarray(np.linalg.pinv(mel.filterbank()), dtype=np.float64)

@@ -2,9 +2,9 @@
 
 Frame i is centred on sample i * hop; beyond its ends the signal is silent. The inverse is the least-squares one of
 Griffin and Lim, "Signal estimation from modified short-time Fourier transform", IEEE TASSP 1984, equation 6: windowed
-frames are added and divided by the sum of the squared windows that really were there, so that nothing is lost at the ends.
+frames are added and divided by the sum of the squared windows that really were there, so nothing is lost at the ends.
 
-Framing needs no gather: the signal is cut into blocks of one hop, and a frame is a few neighbouring blocks side by side.
+Framing needs no gather: the signal is cut into blocks of one hop; a frame is a few neighbouring blocks side by side.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def hann(samples: int) -> Floats:
 def window_sum(frames: int, window_samples: int, hop_samples: int) -> Floats:
     """Sum of the squared windows of all frames at each sample that `overlap_added` gives.
 
-    The Hann window is zero at one point, which no other frame covers before the first half window or after the last; those
-    samples are outside of every signal, and get 1.
+    The Hann window is zero at one point, which no other frame covers at the very ends; those samples lie outside of
+    every signal, and get 1.
     """
     pieces = -(-window_samples // hop_samples)
     square = np.zeros(pieces * hop_samples)
