@@ -76,7 +76,9 @@ class Performance:
         """The click, up to the bar line after the last hit."""
         bars = max(1, int(np.ceil((self.hits[-1].onset_s + 0.05) / (self.beat_s * self.beats_per_bar))))
         beats = np.arange(bars * self.beats_per_bar + 1)
-        return BeatGrid(beats * self.beat_s, beats[:: self.beats_per_bar], self.beats_per_bar)
+        return BeatGrid(
+            np.asarray(beats * self.beat_s, dtype=np.float64), beats[:: self.beats_per_bar], self.beats_per_bar
+        )
 
     @property
     def part(self) -> Part:
