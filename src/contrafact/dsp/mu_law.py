@@ -1,8 +1,8 @@
 """Mu-law companding (ITU-T G.711's curve, continuous): the 8-bit codes that WaveNets predict.
 
 f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu); a code is (f + 1) / 2 * mu rounded to the nearest integer, after van den
-Oord et al., "WaveNet", 2016, section 2.2. ``truncated`` floors instead, as the Universal Music Translation Network does;
-its decoder is y = 2 (c - 128) / 256, so that its round trip errs by up to two steps instead of half a one.
+Oord et al., "WaveNet", 2016, section 2.2. ``truncated`` floors, as the Universal Music Translation Network does, and
+its decoder y = 2 (c - 128) / 256 is used, so that the round trip errs by up to two steps instead of half a one.
 """
 
 from __future__ import annotations
