@@ -133,7 +133,7 @@ def _bars(part: Element) -> Iterator[_Bar]:
     """Measures in written order."""
     divisions, metre, endings = 1.0, "4/4", frozenset[int]()
     for measure in part.iter("measure"):
-        bar, at, last = _Bar(metre), 0.0, 0.0
+        bar, at, last = _Bar(metre, endings=endings), 0.0, 0.0
         for element in measure:
             if element.tag == "attributes":
                 divisions = float(element.findtext("divisions") or divisions)
