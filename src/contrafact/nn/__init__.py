@@ -1,0 +1,1 @@
+"""Torch layers that two methods or more use."""

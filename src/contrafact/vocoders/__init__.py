@@ -1,0 +1,1 @@
+"""Vocoders: spectral features (batch, bins, frames) -> samples (batch, time)."""
