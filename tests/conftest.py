@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from contrafact.errors import MissingError
 from contrafact.mixer import Channel, Room, mix
 from contrafact.registry import RENDERERS
 from contrafact.score import Note, Part, Score
+
+# Processes that fill one cache of numba's at the same time can crash each other (github.com/numba/numba/issues/10128),
+# so each test process has its own, set before anything imports numba.
+_NUMBA_CACHE = Path(__file__).parent.parent / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+os.environ["NUMBA_CACHE_DIR"] = str(_NUMBA_CACHE)
 
 BEAT_S = 60 / 100
 BARS = 12

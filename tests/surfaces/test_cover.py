@@ -187,7 +187,8 @@ def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path
     if process.returncode == 0:  # it was quicker
         assert len(finished) == 1
         return
-    assert process.returncode == status
+    before_our_code = -signal.SIGINT  # the interpreter was still starting
+    assert process.returncode in {status, before_our_code if sign == signal.SIGINT else status}
     assert not finished
     if sign == signal.SIGINT:
         assert not list(tmp_path.iterdir())
@@ -238,7 +239,7 @@ def test_lists_and_doctor():
     models = [json.loads(line) for line in contrafact("models", "--json", check=True).stdout.splitlines()]
     assert all(m["license"] and m["source"] for m in models)
     assert "basic_pitch" in {m["name"] for m in models}
-    told = contrafact("doctor", "--json")
+    told = contrafact("doctor", "--json", env=os.environ | {"CI": "true"})  # with it set, packages print more
     doctor = [json.loads(line) for line in told.stdout.splitlines() if line.strip()]
     assert doctor, told.stderr
     assert {d["name"] for d in doctor} >= {"ffmpeg", "cache", "FluidSynth, soundfont"}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,8 @@ def load_library() -> None:
         MissingError: FLUIDSYNTH_MISSING.
     """
     try:
-        import fluidsynth  # noqa: F401
+        with redirect_stdout(sys.stderr):  # it prints where it found the library if the variable CI is set
+            import fluidsynth  # noqa: F401
     except (ImportError, OSError, AttributeError) as cause:
         raise _no_library() from cause
 
