@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contrafact import __version__
+from contrafact import __version__, cli_train
 from contrafact.errors import ContrafactError, SettingsError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def styles(json_lines: Lines = False) -> None:
 
 @app.command()
 def models(json_lines: Lines = False) -> None:
-    """List every method of every family with its source, needs, licence and known failures."""
+    """List every method of every family, and the weights that come along, with source, needs and licence."""
     from dataclasses import asdict
 
     from contrafact.registry import FAMILIES
@@ -136,6 +136,7 @@ def models(json_lines: Lines = False) -> None:
             else:
                 print(f"{family}/{name}\n  {card.summary}\n  source: {card.source}\n  licence: {card.license}")
                 print(f"  needs: {card.needs}\n  known failures: {card.known_failures}")
+    cli_train.show_weights(json_lines)
 
 
 @app.command()
@@ -239,6 +240,9 @@ def evaluate(
 
     for name, value in measure(song, folder, voice).items():
         print(json.dumps({"figure": name, "value": value}) if json_lines else f"{name:12} {value:.3f}")
+
+
+cli_train.register(app)
 
 
 def _suffix(path: Path, *known: str) -> None:

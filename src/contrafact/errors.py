@@ -36,3 +36,7 @@ class SettingsError(ContrafactError):
 
 class MissingError(ContrafactError):
     """A program, a soundfont or a package that the job needs is not installed."""
+
+
+class TrainingError(ContrafactError):
+    """Training cannot go on, or was asked to stop; what was learned so far is kept."""

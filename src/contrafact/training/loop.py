@@ -1,0 +1,318 @@
+"""The one training loop: every method, adversarial or not, is a game whose players move in turn.
+
+A step: draw the batch; each player whose turn it is computes its losses with all other networks frozen, and its
+optimiser moves; the averages follow. Everything random follows from (seed, step, rank, slot), and the state is saved
+between steps only, so that a run that was killed and resumed equals one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from contrafact.errors import InputError, SettingsError, TrainingError
+from contrafact.files import output_error, write_text
+from contrafact.training import checkpoint
+from contrafact.training.checkpoint import Checkpoint
+from contrafact.training.draws import Draws
+from contrafact.training.game import Batch, Game, Networks, Source
+from contrafact.training.logs import Logs, Report
+from contrafact.training.recipe import Method, Recipe, refuse_changes, resolved, settings
+from contrafact.training.state import State, parameters
+
+RECIPE = "recipe.json"
+CHECKPOINTS = "checkpoints"
+Tell = Callable[[Report], None]
+
+
+@dataclass
+class _Tally:
+    """Sums since the last report."""
+
+    began: float = field(default_factory=time.perf_counter)
+    steps: int = 0
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    norms: dict[str, float] = field(default_factory=dict)
+
+    def add(self, player: str, losses: dict[str, float], norm: float) -> None:
+        for name, value in losses.items():
+            self.losses.setdefault(f"{player}/{name}", []).append(value)
+        self.norms[player] = norm
+
+    def report(self, step: int, steps: int, rates: dict[str, float]) -> Report:
+        means = {name: float(np.mean(values)) for name, values in self.losses.items()}
+        return Report(step, steps, means, rates, self.norms, (time.perf_counter() - self.began) / max(self.steps, 1))
+
+
+def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, tell: Tell = lambda report: None) -> Path:
+    """Train until the recipe's last step; the path of the last checkpoint.
+
+    Args:
+        method: from `contrafact.training.recipe.find_method`.
+        recipe: what to do.
+        run: folder of checkpoints and logs.
+        resume: go on from the newest whole checkpoint in ``run``.
+        tell: called with the progress.
+
+    Raises:
+        SettingsError: unknown or wrong settings; RUN_EXISTS without ``resume``; RESUME_CHANGED.
+        InputError: there is nothing to learn from, or it is silence, or not finite; no checkpoint is whole.
+        TrainingError: TRAIN_NAN or TRAIN_DIVERGED; TRAIN_STOPPED by SIGTERM or SIGINT, after a checkpoint.
+        OutputError: ``run`` cannot be written, or the disk is full; the checkpoints before it are whole.
+    """
+    config, training, data = settings(recipe, method)
+    loop = recipe.loop
+    source: Source = method.network.make_source(config, data)
+    _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
+    accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
+    torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
+    state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
+    step = _open(run, recipe, resume, state, accelerator.is_main_process)
+    accelerator.wait_for_everyone()
+    with _signals() as stopped:
+        return _Run(recipe, run, source, state, accelerator, tell, stopped).go(step)
+
+
+class _Run:
+    """What stays the same from step to step."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: Path,
+        source: Source,
+        state: State,
+        accelerator: Accelerator,
+        tell: Tell,
+        stopped: list[int],
+    ) -> None:
+        self._recipe, self._loop, self._run, self._tell, self._stopped = recipe, recipe.loop, run, tell, stopped
+        self._source, self._state, self._accelerator = source, state, accelerator
+        prepared = {name: accelerator.prepare(network) for name, network in state.game.networks.items()}
+        self._views = {name: _view(state.game, name, prepared) for name in state.game.players}
+
+    def go(self, step: int) -> Path:
+        """Steps, checkpoints and logs from ``step`` to the end."""
+        loop = self._loop
+        logs = Logs(self._run, step, loop.tensorboard) if self._accelerator.is_main_process else None
+        tally, saved = _Tally(), step
+        try:
+            while step < loop.steps:
+                try:
+                    self._step(step, tally)
+                except TrainingError:
+                    self._keep(step, saved)
+                    raise
+                step += 1
+                if logs and (step % loop.log_every == 0 or step == loop.steps):
+                    report = tally.report(step, loop.steps, self._rates(step))
+                    logs.report(report)
+                    self._tell(report)
+                    tally = _Tally()
+                if logs and loop.listen_every and step % loop.listen_every == 0:
+                    self._listen(logs, step)
+                if step % loop.checkpoint_every == 0 or step == loop.steps or self._stopped:
+                    self._save(step)
+                    saved = step
+                if self._stopped and step < loop.steps:
+                    raise _interrupted(self._stopped[0], step)
+        finally:
+            if logs:
+                logs.close()
+        if saved < step:
+            self._save(step)
+        return self._run / CHECKPOINTS / f"{checkpoint.PREFIX}{step:09d}.safetensors"
+
+    def _step(self, step: int, tally: _Tally) -> None:
+        """All moves of one step, and the averages."""
+        self._moved = False
+        draws = Draws(self._loop.seed, step, self._accelerator.process_index)
+        batch = _tensors(self._source.batch(draws, self._loop.batch_size), step, self._accelerator.device)
+        for name in self._state.game.players:
+            if self._state.settings[name].moves(step):
+                torch.manual_seed(draws.torch_seed(name))
+                tally.add(name, *self._move(name, batch, step))
+        self._state.average(step)
+        tally.steps += 1
+
+    def _move(self, name: str, batch: Batch, step: int) -> tuple[dict[str, float], float]:
+        """One player's losses and gradient norm, after its networks have moved."""
+        player, learns = self._state.game.players[name], self._state.settings[name]
+        optimiser, own = self._state.optimisers[name], list(parameters(self._state.game, name))
+        for network in self._state.game.networks.values():
+            network.train()
+            network.requires_grad_(False)
+        for network_name in player.networks:
+            self._state.game.networks[network_name].requires_grad_(True)
+        with self._accelerator.autocast():
+            losses = player.play(self._views[name], batch)
+        values = _checked(losses, player.weights, name, step)
+        total = sum((player.weights[key] * loss for key, loss in losses.items()), torch.zeros((), device=own[0].device))
+        self._accelerator.backward(total)
+        norm = float(nn.utils.clip_grad_norm_(own, learns.clip_norm or math.inf))
+        if not math.isfinite(norm):
+            optimiser.zero_grad(set_to_none=True)
+            raise _not_finite(f"the gradient of player {name!r}", step)
+        for group in optimiser.param_groups:
+            group["lr"] = learns.rate(step)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        self._moved = True
+        return values, norm
+
+    def _rates(self, step: int) -> dict[str, float]:
+        return {name: learns.rate(step) for name, learns in self._state.settings.items()}
+
+    def _listen(self, logs: Logs, step: int) -> None:
+        """Show what the averaged networks do; nothing about the training depends on it."""
+        game = self._state.game
+        if game.listen is None:
+            return
+        last = {name: {k: t.clone() for k, t in game.networks[name].state_dict().items()} for name in game.result}
+        for name, average in self._state.averages.items():
+            game.networks[name].load_state_dict(average)
+        for name in game.result:
+            game.networks[name].eval()
+        with torch.no_grad():
+            logs.heard(game.listen({name: game.networks[name] for name in game.result}), step)
+        for name, weights in last.items():
+            game.networks[name].load_state_dict(weights)
+
+    def _save(self, step: int) -> None:
+        self._accelerator.wait_for_everyone()
+        if self._accelerator.is_main_process:
+            facts = {"recipe": resolved(self._recipe)}
+            checkpoint.save(self._run / CHECKPOINTS, Checkpoint(step, self._state.tensors(), facts), self._loop.keep)
+
+    def _keep(self, step: int, saved: int) -> None:
+        """Keep the weights from before a step that failed, unless one of its players has moved already."""
+        if step > saved and not self._moved:
+            self._save(step)
+
+
+def _view(game: Game, player: str, prepared: dict[str, Any]) -> Networks:
+    """The networks as a player sees them: its own synchronized between processes, the others bare."""
+    own = game.players[player].networks
+    return {name: prepared[name] if name in own else network for name, network in game.networks.items()}
+
+
+def _open(run: Path, recipe: Recipe, resume: bool, state: State, main: bool) -> int:
+    """Create the run's folder, or restore its newest checkpoint; the number of steps done."""
+    begun = run / RECIPE
+    if begun.is_file() and not resume:
+        raise SettingsError(
+            "RUN_EXISTS", f"{run} holds a run already.", "Continue it with --resume, or give another -o."
+        )
+    try:
+        (run / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise output_error(run, cause) from cause
+    if begun.is_file():
+        refuse_changes(_read_json(begun), recipe)
+    if main:
+        checkpoint.remove_partial(run)
+        write_text(begun, json.dumps(resolved(recipe), indent=1))
+    found = checkpoint.latest(run / CHECKPOINTS)
+    if found is None:
+        return 0
+    state.restore(found.tensors)
+    return found.step
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as cause:
+        raise InputError("RUN_DAMAGED", f"{path} is damaged: {cause}.", "Start a new run.") from cause
+    return values
+
+
+def _refuse_nothing(batch: dict[str, NDArray[Any]]) -> None:
+    """Refuse to learn from nothing, and from what never changes, such as silence."""
+    numbers = {k: v for k, v in batch.items() if np.issubdtype(v.dtype, np.floating)}
+    if not batch or any(v.size == 0 for v in batch.values()):
+        raise InputError("TRAIN_DATA_EMPTY", "There is nothing to learn from.", "Check the data that the recipe names.")
+    if numbers and all(np.ptp(v) == 0 for v in numbers.values()):
+        raise InputError(
+            "TRAIN_DATA_SILENT",
+            f"The first batch is silence: {', '.join(numbers)} never changes.",
+            "Check the data that the recipe names.",
+        )
+
+
+def _tensors(batch: dict[str, NDArray[Any]], step: int, device: torch.device) -> Batch:
+    for name, values in batch.items():
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise TrainingError(
+                "TRAIN_DATA_NAN",
+                f"The data hold a value that is not finite: {name!r} at step {step}; the weights before it are kept.",
+                "Prepare the data again.",
+            )
+    return {name: torch.from_numpy(np.ascontiguousarray(values)).to(device) for name, values in batch.items()}
+
+
+def _checked(losses: dict[str, Tensor], weights: Any, player: str, step: int) -> dict[str, float]:
+    """The losses as numbers; each has a weight and is finite."""
+    if losses.keys() != weights.keys():
+        raise SettingsError(
+            "LOSS_WEIGHTS",
+            f"Player {player!r} has losses {sorted(losses)}, but weights for {sorted(weights)}.",
+            "Give every loss a weight.",
+        )
+    values = {name: float(loss.detach()) for name, loss in losses.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise _not_finite(f"loss {name!r} of player {player!r}", step)
+    return values
+
+
+def _not_finite(what: str, step: int) -> TrainingError:
+    return TrainingError(
+        "TRAIN_NAN",
+        f"At step {step}, {what} is not finite; the weights before it are kept.",
+        "Lower the learning rate, or clip the gradient, and start anew from the kept weights.",
+    )
+
+
+def _interrupted(number: int, step: int) -> TrainingError:
+    return TrainingError(
+        "TRAIN_STOPPED",
+        f"Training was stopped by {signal.Signals(number).name} after step {step}, which is saved.",
+        "Continue it with --resume.",
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that fills with SIGTERM or SIGINT; a second one interrupts at once."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def note(number: int, frame: types.FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
