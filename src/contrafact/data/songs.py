@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from contrafact.audio import Audio
 from contrafact.data import band_parts
+from contrafact.data.leads import POP_LEADS as LEADS
+from contrafact.data.leads import octaves_into
 from contrafact.data.pop909 import Song
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.registry import RENDERERS
@@ -25,43 +27,12 @@ PIANOS = (0, 0, 0, 1, 4, 24)
 
 
 @dataclass(frozen=True)
-class Lead:
-    """A lead instrument: General MIDI program and comfortable range in MIDI pitches."""
-
-    program: int
-    lowest: int
-    highest: int
-
-
-LEADS = {
-    "alto-sax": Lead(65, 52, 81),
-    "tenor-sax": Lead(66, 46, 76),
-    "trumpet": Lead(56, 54, 84),
-    "trombone": Lead(57, 43, 72),
-    "flute": Lead(73, 60, 93),
-    "clarinet": Lead(71, 50, 86),
-    "oboe": Lead(68, 58, 88),
-    "violin": Lead(40, 55, 93),
-    "cello": Lead(42, 38, 69),
-    "voice-oohs": Lead(53, 48, 81),
-    "choir-aahs": Lead(52, 48, 79),
-    "synth-voice": Lead(54, 48, 84),
-    "nylon-guitar": Lead(24, 45, 81),
-    "overdriven-guitar": Lead(29, 45, 84),
-    "square-lead": Lead(80, 50, 88),
-    "saw-lead": Lead(81, 48, 86),
-    "vibraphone": Lead(11, 53, 88),
-    "harmonica": Lead(22, 55, 86),
-}
-
-
-@dataclass(frozen=True)
 class BandSong:
     """A song arranged for a pop band, with its truth.
 
     Attributes:
         name: of the song.
-        lead: name of the lead instrument in `LEADS`.
+        lead: name of the lead instrument in `leads.LEADS`, or "sung".
         style: what bass and drums play.
         score: parts "melody", "piano", "bass" and "drums" on the song's grid.
         sheet: the truth; ``melody`` is the melody as played (in the lead's octave), chords are gapless.
@@ -104,8 +75,8 @@ def arrange_band(
     """Melody on a lead instrument (drawn unless given) and piano, with bass and drums added."""
     lead = lead or str(rng.choice(list(LEADS)))
     style = band_parts.choose(rng, grid)
-    line = tuple(_monophonic(melody))
-    shift = _octaves_into(LEADS[lead], line)
+    line = tuple(monophonic(melody))
+    shift = octaves_into(LEADS[lead], line)
     played = tuple(replace(n, pitch=n.pitch + shift, velocity=max(n.velocity, 50)) for n in line)
     piano = replace(piano, name="piano", program=int(rng.choice(PIANOS)))
     end_s = max(n.end_s for n in (*played, *piano.notes))
@@ -114,7 +85,7 @@ def arrange_band(
     drums = band_parts.drum_part(grid, start_s, end_s, style, rng)
     score = Score((Part("melody", LEADS[lead].program, played), piano, bass, drums), grid)
     levels = {part: level + float(rng.uniform(-2, 2)) * (part != "melody") for part, level in LEVELS_DB.items()}
-    return BandSong(name, lead, style, score, _truth(played, grid, chords, key, score.end_s + TAIL_S), levels)
+    return BandSong(name, lead, style, score, truth_sheet(played, grid, chords, key, score.end_s + TAIL_S), levels)
 
 
 def render(song: BandSong, folder: Path | None = None) -> tuple[Audio, dict[str, Audio]]:
@@ -168,7 +139,7 @@ def _gain(samples: NDArray[np.float32], level_db: float) -> np.float32:
     return np.float32(10 ** (level_db / 20) / np.sqrt(loud))
 
 
-def _monophonic(notes: tuple[Note, ...]) -> list[Note]:
+def monophonic(notes: tuple[Note, ...]) -> list[Note]:
     """One note at a time: of notes struck together the highest, each cut where the next begins."""
     line: list[Note] = []
     for n in sorted(notes, key=lambda n: (n.onset_s, n.pitch)):
@@ -180,19 +151,10 @@ def _monophonic(notes: tuple[Note, ...]) -> list[Note]:
     return line
 
 
-def _octaves_into(lead: Lead, notes: tuple[Note, ...]) -> int:
-    """Semitones, whole octaves, that leave the fewest notes outside the instrument's range; the smallest such."""
-    pitches = np.array([n.pitch for n in notes])
-
-    def outside(shift: int) -> int:
-        return int(((pitches + shift < lead.lowest) | (pitches + shift > lead.highest)).sum())
-
-    return min((0, -12, 12, -24, 24), key=lambda s: (outside(s), abs(s)))
-
-
-def _truth(
+def truth_sheet(
     melody: tuple[Note, ...], grid: BeatGrid, chords: tuple[Chord, ...], key: str, duration_s: float
 ) -> LeadSheet:
+    """The lead sheet that a listener should find, chords made gapless."""
     return LeadSheet(
         duration_s=duration_s,
         beats_s=grid.beats_s,
