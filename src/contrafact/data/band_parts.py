@@ -89,7 +89,7 @@ def bass_part(
     """Roots (bass notes of slash chords) in the style's rhythm; a note wherever the chord changes."""
     changes = [float(np.round(grid.beat_at(c.start_s) * 2) / 2) for c in chords]
     onsets: dict[float, int] = dict.fromkeys(changes, 0)
-    for first, beats in _bars(grid):
+    for first, beats in bars(grid):
         pattern = BASS_RHYTHMS[grid.beats_per_bar][style.bass]
         for at, step in pattern:
             if at < beats:
@@ -115,7 +115,7 @@ def drum_part(grid: BeatGrid, start_s: float, end_s: float, style: BandStyle, rn
     """The style's groove from its first bar on, with fills after every fourth and eighth bar."""
     groove = GROOVES[grid.beats_per_bar][style.groove]
     notes: list[Note] = []
-    playing = [(first, beats) for first, beats in _bars(grid) if start_s - 0.1 < grid.time_at(first) < end_s]
+    playing = [(first, beats) for first, beats in bars(grid) if start_s - 0.1 < grid.time_at(first) < end_s]
     for bar, (first, beats) in enumerate(playing):
         if bar < style.drums_from_bar or float(grid.time_at(first + beats)) > end_s + 0.5:
             continue
@@ -131,7 +131,7 @@ def drum_part(grid: BeatGrid, start_s: float, end_s: float, style: BandStyle, rn
     return Part("drums", KITS[style.kit], tuple(notes), is_drums=True)
 
 
-def _bars(grid: BeatGrid) -> Iterator[tuple[int, int]]:
+def bars(grid: BeatGrid) -> Iterator[tuple[int, int]]:
     """(first beat, number of beats) of each bar; the last lasts as long as the metre says."""
     ends = [*grid.downbeats[1:].tolist(), int(grid.downbeats[-1]) + grid.beats_per_bar] if len(grid.downbeats) else []
     for first, end in zip(grid.downbeats.tolist(), ends, strict=True):

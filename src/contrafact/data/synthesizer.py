@@ -23,9 +23,12 @@ from contrafact.score import Part
 PLAY_RATE = 44_100  # samples of fonts are recorded at this rate; played at a lower one they would alias
 POLYPHONY = 512
 BLOCK_S = 20
+BEND_CENTS, BEND_STEPS = 200, 8192  # of a full pitch bend
 
 
-def play(parts: Sequence[Part], duration_s: float, sample_rate: int, soundfont: str = "") -> NDArray[np.float32]:
+def play(
+    parts: Sequence[Part], duration_s: float, sample_rate: int, soundfont: str = "", detune_cents: float = 0.0
+) -> NDArray[np.float32]:
     """The parts in mono, shape (parts, round(duration_s * sample_rate)).
 
     Args:
@@ -33,6 +36,7 @@ def play(parts: Sequence[Part], duration_s: float, sample_rate: int, soundfont: 
         duration_s: length; later notes are left out.
         sample_rate: Hz of the result.
         soundfont: SF2 or SF3 file; "" finds FluidR3_GM.
+        detune_cents: tuning of all pitched parts, -200 to 200.
 
     Raises:
         MissingError: FLUIDSYNTH_MISSING or SOUNDFONT_MISSING.
@@ -45,7 +49,7 @@ def play(parts: Sequence[Part], duration_s: float, sample_rate: int, soundfont: 
     frames = round(duration_s * sample_rate)
     if not parts:
         return np.zeros((0, frames), np.float32)
-    played = _Synthesizer(parts, font).play(int(np.ceil(duration_s * PLAY_RATE)))
+    played = _Synthesizer(parts, font, detune_cents).play(int(np.ceil(duration_s * PLAY_RATE)))
     if sample_rate != PLAY_RATE:
         played = np.stack([soxr.resample(stem, PLAY_RATE, sample_rate, quality="MQ") for stem in played])
     missing = max(0, frames - played.shape[1])
@@ -55,7 +59,7 @@ def play(parts: Sequence[Part], duration_s: float, sample_rate: int, soundfont: 
 class _Synthesizer:
     """One song's synthesizer: part i on channel i, which goes to output i."""
 
-    def __init__(self, parts: Sequence[Part], font: Path) -> None:
+    def __init__(self, parts: Sequence[Part], font: Path, detune_cents: float) -> None:
         import fluidsynth
 
         settings = {
@@ -76,6 +80,8 @@ class _Synthesizer:
             raise ContrafactError("SOUNDFONT_BROKEN", f"{font} is not a working soundfont.", "Name another SF2 file.")
         for channel, part in enumerate(parts):
             self._select(channel, number, part, font)
+            if detune_cents and not part.is_drums:
+                self._synth.pitch_bend(channel, round(detune_cents / BEND_CENTS * BEND_STEPS))
 
     def _select(self, channel: int, number: int, part: Part, font: Path) -> None:
         """A font without this kit plays the drums on its standard kit, as General MIDI has it."""

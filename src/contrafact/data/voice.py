@@ -128,7 +128,12 @@ def draw_singer(rng: np.random.Generator, highest: int) -> Singer:
 
 
 def sing(
-    notes: Sequence[Note], duration_s: float, sample_rate: int, singer: Singer, rng: np.random.Generator
+    notes: Sequence[Note],
+    duration_s: float,
+    sample_rate: int,
+    singer: Singer,
+    rng: np.random.Generator,
+    tuning: float = 1.0,
 ) -> tuple[Sound, Floats]:
     """The notes as sung.
 
@@ -138,6 +143,7 @@ def sing(
         sample_rate: Hz, 16,000 or more.
         singer: the voice.
         rng: syllables, scoops and noise.
+        tuning: factor on all frequencies of the sound; the pitch returned is without it.
 
     Returns:
         Sound of shape (round(duration_s * sample_rate),), peaking at 0.5 or silent without notes; and the fundamental
@@ -146,7 +152,7 @@ def sing(
     track = _Track(duration_s, notes, singer, rng)
     frames = round(duration_s * sample_rate)
     times = np.arange(frames) / sample_rate
-    f0 = np.interp(times, track.times_s, track.f0_hz)
+    f0 = np.interp(times, track.times_s, track.f0_hz) * tuning
     level = np.interp(times, track.times_s, track.level).astype(np.float32)
     noise_level = np.interp(times, track.times_s, track.noise).astype(np.float32)
     breath = np.float32(10 ** (singer.breath_db / 20))
