@@ -181,6 +181,14 @@ def test_the_same_again_is_the_same(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
+def test_listeners_hear_what_is_written(tmp_path: Path) -> None:
+    told: dict[str | None, list[NDArray[np.float32]]] = {"a": [], None: []}
+    listeners = {name: lambda block, into=into: into.append(block.copy()) for name, into in told.items()}
+    result = mixed(tmp_path, {"a": hits(5, 0.5, 6, 0), "b": tone(4, 220)}, listeners=listeners)
+    for name, path in ((None, result.cover), ("a", result.stems["a"])):
+        assert np.abs(np.concatenate(told[name], axis=1) - heard(path)).max() < 2**-23
+
+
 @pytest.mark.parametrize("wrong", [{"pan": 1.1}, {"width": -0.1}, {"send_db": 1.0}, {"gain_db": float("nan")}])
 def test_channels_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must lie"):

@@ -106,3 +106,13 @@ def test_a_peak_is_told_in_its_own_step() -> None:
     sound = np.zeros((2, 40 * STEP), np.float32)
     sound[1, 20 * STEP + 5] = 0.7
     assert int(peaks_of(sound, 256).argmax()) == 20
+
+
+def test_a_floor_spares_work_but_not_the_largest_peak() -> None:
+    sound = hits(3)
+    highest = peaks_of(sound, 4096).max()
+    for floor in (0.3 * highest, highest):
+        told = np.concatenate([(meter := TruePeak(2)).push(sound, floor), meter.finish()])
+        assert told.max() == highest
+        assert (told <= peaks_of(sound, sound.shape[1])).all()
+    assert (told < peaks_of(sound, sound.shape[1])).any()

@@ -98,12 +98,16 @@ class TruePeak:
     def __init__(self, channels: int) -> None:
         self._waiting = np.zeros((channels, _TAPS // 2 - 1), dtype=np.float32)
 
-    def push(self, samples: Samples) -> NDArray[np.float32]:
-        """Take a block (channels, time); gives magnitudes of the steps whose surroundings are known."""
+    def push(self, samples: Samples, floor: float = 0.0) -> NDArray[np.float32]:
+        """Take a block (channels, time); gives magnitudes of the steps whose surroundings are known.
+
+        Steps that stay below ``floor`` whatever lies between their samples are told by their samples alone, which
+        takes a quarter of the time where only the largest peak matters.
+        """
         joined = np.concatenate([self._waiting, samples], axis=1)
         steps = max(0, (joined.shape[1] - (_TAPS - 1)) // STEP)
         self._waiting = joined[:, steps * STEP :]
-        return _step_peaks(joined, steps)
+        return _step_peaks(joined, steps, floor)
 
     def finish(self) -> NDArray[np.float32]:
         """The magnitudes of the last steps, with silence after them."""
@@ -113,16 +117,18 @@ class TruePeak:
         return _step_peaks(np.pad(self._waiting, ((0, 0), (0, missing))), steps)
 
 
-def _step_peaks(samples: Samples, steps: int) -> NDArray[np.float32]:
+def _step_peaks(samples: Samples, steps: int, floor: float = 0.0) -> NDArray[np.float32]:
     """Peaks of ``steps`` steps, of which the first starts _TAPS / 2 - 1 samples into ``samples``."""
     width = STEP + _TAPS - 1
     peaks = np.zeros(steps, dtype=np.float32)
     for channel in samples:
         if steps:
             rows = np.lib.stride_tricks.sliding_window_view(channel, width)[: steps * STEP : STEP]
-            between = rows @ _oversampling()
-            peaks = np.maximum(peaks, np.maximum(between.max(axis=1), -between.min(axis=1)))
             peaks = np.maximum(peaks, np.abs(rows[:, _TAPS // 2 - 1 : _TAPS // 2 - 1 + STEP]).max(axis=1))
+            chosen = np.flatnonzero(np.abs(rows).max(axis=1) * _growth() >= floor) if floor else slice(None)
+            between = rows[chosen] @ _oversampling()
+            largest = np.maximum(between.max(axis=1), -between.min(axis=1))
+            peaks[chosen] = np.maximum(peaks[chosen], largest)
     return peaks
 
 
@@ -137,3 +143,9 @@ def _oversampling() -> NDArray[np.float32]:
         for n in range(STEP):
             matrix[n : n + _TAPS, phase - 1, n] = taps / taps.sum()
     return matrix.reshape(len(matrix), -1).astype(np.float32)
+
+
+@cache
+def _growth() -> float:
+    """The most by which the waveform between samples can exceed the samples."""
+    return float(np.abs(_oversampling()).sum(axis=0).max())

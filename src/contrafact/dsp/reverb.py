@@ -14,6 +14,7 @@ BANDS_HZ = (250.0, 1000.0, 4000.0)
 BAND_RT60 = (1.1, 1.0, 0.85, 0.55)  # decay of each band, relative to the room's: lows ring longer, highs are absorbed
 TAIL_START_S = 0.02
 LOW_CUT_HZ = 120.0  # a small room that booms hides the bass
+PIECES = 2  # of a block, convolved together
 
 
 def room_response(rt60_s: float, predelay_s: float, sample_rate: int, seed: int = 0) -> Samples:
@@ -84,6 +85,9 @@ def _bands(noise: Floats, sample_rate: int) -> list[Floats]:
 class Convolver:
     """Streams stereo sound through a (2, 2, time) response by overlap-add; blocks out are as long as blocks in.
 
+    A block is cut into pieces that are transformed together: four equal transforms at once take half the time of two
+    pairs, because each fills one lane of the processor's vectors.
+
     Args:
         response: from each input channel to each output channel.
         block_samples: of the longest block that will come.
@@ -93,7 +97,8 @@ class Convolver:
         from scipy.fft import next_fast_len, rfft
 
         self._reach = response.shape[-1] - 1
-        self._size = next_fast_len(block_samples + self._reach, real=True)
+        self._piece = -(-block_samples // PIECES)
+        self._size = next_fast_len(self._piece + self._reach, real=True)
         self._spectrum = rfft(response, self._size, axis=-1)
         self._tail = np.zeros((2, self._reach), dtype=np.float32)
 
@@ -102,10 +107,21 @@ class Convolver:
         from scipy.fft import irfft, rfft
 
         count = samples.shape[1]
-        spectrum = rfft(samples, self._size, axis=-1)
-        out = spectrum[0] * self._spectrum[0]
-        out += spectrum[1] * self._spectrum[1]
-        wet: Samples = irfft(out, self._size, axis=-1, overwrite_x=True)
-        wet[:, : self._reach] += self._tail
-        self._tail = wet[:, count : count + self._reach].copy()
-        return wet[:, :count]
+        pieces = -(-count // self._piece)
+        padded = np.pad(samples, ((0, 0), (0, pieces * self._piece - count)))
+        spectrum = rfft(padded.reshape(2, pieces, self._piece), self._size, axis=-1)
+        wet = np.empty((2, pieces, spectrum.shape[-1]), spectrum.dtype)
+        for ear in range(2):
+            np.multiply(spectrum[0], self._spectrum[0, ear], out=wet[ear])
+            wet[ear] += spectrum[1] * self._spectrum[1, ear]
+        return self._joined(irfft(wet, self._size, axis=-1, overwrite_x=True), count)
+
+    def _joined(self, pieces: Samples, count: int) -> Samples:
+        """Add the overlapping pieces (2, pieces, size) and what the last block left; keep what reaches beyond."""
+        out = np.zeros((2, pieces.shape[1] * self._piece + self._reach), dtype=np.float32)
+        out[:, : self._reach] = self._tail
+        for i in range(pieces.shape[1]):
+            start = i * self._piece
+            out[:, start : start + self._piece + self._reach] += pieces[:, i, : self._piece + self._reach]
+        self._tail = out[:, count : count + self._reach].copy()
+        return out[:, :count]
