@@ -146,7 +146,7 @@ def summary(rows: list[dict]) -> dict[str, object]:
     if not done:
         return {"songs": len(rows), "covered": 0}
     content = [r["content"] for r in done]
-    margin = np.array([c["chroma"] - c["chroma_other"] for c in content])
+    margin, strict = (np.array([c["chroma"] - c[f"chroma_{k}"] for c in content]) for k in ("other_as_is", "other"))
     style = np.array([r["style_score"] for r in done])
     both = (margin >= 0.2) & (style >= 0.75)
     timed = [c for c in content if c["lag_ms"] is not None]
@@ -159,9 +159,12 @@ def summary(rows: list[dict]) -> dict[str, object]:
         "style_median": float(np.median(style)),
         "chroma_margin_at_least_0.2": int((margin >= 0.2).sum()),
         "chroma_margin_median": float(np.median(margin)),
+        "chroma_margin_to_other_songs_in_any_key_at_least_0.2": int((strict >= 0.2).sum()),
+        "chroma_margin_to_other_songs_in_any_key_median": float(np.median(strict)),
         "both": int(both.sum()),
         "timing_measurable": len(timed),
         "lag_at_most_10_ms": int((lag <= 10).sum()),
+        "lag_ms_median": float(np.median(lag)) if timed else None,
         "drift_at_most_20_ms": int((drift <= 20).sum()),
         "share_of_length_median_over_2_min": float(np.median(long)) if long else None,
         "stated_facts": stated(done),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from contrafact import style
 from contrafact.config import from_mapping
-from contrafact.data import pop909
+from contrafact.data import corpus, pop909
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.metrics.style import COLUMNS, score_all, statistics
@@ -93,7 +91,7 @@ def true_sheet(name: str) -> LeadSheet:
 @pytest.mark.parametrize("name", style.names())
 def test_covers_of_real_songs_have_the_statistics_of_their_style(name: str) -> None:
     """Over ten songs every row is in range (or nearly) on eight or more, and the joint score is high on all."""
-    if not (Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data") / pop909.ARCHIVE).exists():
+    if not (corpus.data_folder() / "pop909").is_dir():
         pytest.skip("pop909 is not in CONTRAFACT_DATA")
     band = ARRANGERS.build("band", style=name)
     faults: dict[str, int] = {}

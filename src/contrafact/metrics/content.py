@@ -1,9 +1,9 @@
 """How much of a song its cover keeps: harmony as it sounds, melody, chords and time, each between two anchors.
 
-The anchors of every figure ``x``: ``x_copy``, what a copy of the input would get, and ``x_other``, the most that any of
-the stored songs of `other_songs` gets in the cover's place of the original, put on the song's beats from the first one
-and transposed to whichever of the twelve keys suits it best. A figure says something only as far as it lies above
-``x_other``. Time has no such anchor: for another song there are no clear windows.
+The anchors of every figure ``x``: ``x_copy``, what a copy of the input would get; ``x_other_as_is``, the most that any
+of the stored songs of `other_songs` gets in the cover's place of the original, put on the song's beats from the first
+one; and ``x_other``, the same with each of them transposed to whichever of the twelve keys suits it best. A figure
+says something only as far as it lies above these. Time has no such anchor: for another song there are no clear windows.
 
 Figures, all 0 where there is nothing to compare:
 
@@ -116,17 +116,17 @@ def content_figures(
     time = timing(source.samples[0], cover.samples[0])
     figures = {"lag_ms": time.lag_ms, "drift_ms": time.drift_ms, "clear": time.clear}
     if len(original.beats_s) < 2:
-        return figures | {f"{name}{end}": 0.0 for name in FIGURES for end in ("", "_copy", "_other")}
+        return figures | {f"{name}{end}": 0.0 for name in FIGURES for end in ("", "_copy", "_other", "_other_as_is")}
     grid = original.grid
     content = original_content(source, original).moved(transpose)
     kept = cover_content(cover, grid, arrangement_sheet, cover_score)
     copy = Kept(content.chroma, content.line, content.harmony, content.harmony)
     own, same = compare(content, kept, grid), compare(content, copy, grid)
-    other = best_other(kept, grid)
+    other, as_is = best_other(kept, grid), best_other(kept, grid, keys=(0,))
     return figures | {
         f"{name}{end}": value[name]
         for name in FIGURES
-        for end, value in (("", own), ("_copy", same), ("_other", other))
+        for end, value in (("", own), ("_copy", same), ("_other", other), ("_other_as_is", as_is))
     }
 
 
@@ -173,11 +173,13 @@ def compare(content: Content, kept: Kept, grid: BeatGrid) -> dict[str, float]:
     }
 
 
-def best_other(kept: Kept, grid: BeatGrid, songs: Sequence[OtherSong] | None = None) -> dict[str, float]:
-    """Of every figure the most that any other song gets in any of twelve transpositions."""
+def best_other(
+    kept: Kept, grid: BeatGrid, songs: Sequence[OtherSong] | None = None, keys: Sequence[int] = range(12)
+) -> dict[str, float]:
+    """Of every figure the most that any other song gets, transposed up by any of ``keys`` semitones."""
     beats = len(grid.beats_s) - 1
     contents = [_other_content(song, beats) for song in (load() if songs is None else songs)]
-    scores = [compare(content.moved(k), kept, grid) for content in contents for k in range(12)]
+    scores = [compare(content.moved(k), kept, grid) for content in contents for k in keys]
     return {name: max((s[name] for s in scores), default=0.0) for name in FIGURES}
 
 

@@ -150,7 +150,7 @@ class _Comp:
         roll = float(rng.uniform(0.02, 0.06)) if self.config.style == "ballad" and beat % 1 == 0 else 0.004
         if self.config.instrument == "guitar":
             roll = float(rng.uniform(0.010, 0.022))
-        late = float(rng.normal(0.004, 0.006))
+        late = float(rng.normal(0.0, 0.006))
         top = len(voicing) - 1
         return [
             Event(

@@ -215,10 +215,10 @@ def _pickup(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None
 
 
 def _touched(form: Form, events: list[Event], seed: int) -> list[Event]:
-    """Small unevenness of touch and time; on the ride or up to 10 ms behind."""
+    """Small unevenness of touch and time; keys go down a little early, for a plucked string takes 5 ms to speak."""
     rng = randomness(seed, PLAYER, -1 % 2**31)
     louder = rng.normal(0, 4, len(events))
-    late = np.clip(rng.normal(0.001, 0.004, len(events)), -0.006, 0.008)
+    late = np.clip(rng.normal(-0.004, 0.004, len(events)), -0.011, 0.003)
     return [e._replace(velocity=e.velocity + v, late_s=float(t)) for e, v, t in zip(events, louder, late, strict=True)]
 
 

@@ -31,6 +31,8 @@ ROOTLESS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "maj7": ((4, 7, 11, 12), (11, 12, 16, 19)),
     "m7": ((3, 7, 10, 12), (10, 12, 15, 19)),
     "7": ((4, 7, 10, 12), (10, 12, 16, 19)),
+    "major": ((4, 7, 12), (7, 12, 16)),
+    "minor": ((3, 7, 12), (7, 12, 15)),
 }
 """Left-hand forms A (third at the bottom) and B (seventh or sixth at the bottom), semitones above the root."""
 
@@ -42,8 +44,10 @@ BOTTOM = range(50, 60)
 
 
 def rootless_name(spec: ChordSpec) -> str:
-    """The row of `ROOTLESS` that fits a chord; ninths are added where the symbol leaves the choice to the player."""
+    """The row of `ROOTLESS` that fits a chord; ninths are added to sevenths and sixths, plain triads stay plain."""
     has = spec.intervals
+    if spec.family in ("major", "minor") and has <= {0, 3, 4, 7}:
+        return spec.family
     if spec.family == "dominant":
         return _dominant_name(spec)
     if spec.family in ("suspended", "power"):
@@ -57,7 +61,7 @@ def rootless_name(spec: ChordSpec) -> str:
             return "mMaj9"
         if 9 in has and 10 not in has:
             return "m6/9"
-        return "m9" if 2 in has else "m7" if 10 in has else "m9"
+        return "m7" if 10 in has and 2 not in has else "m9"
     if 6 in has and 7 in has:
         return "maj7#11"
     if 9 in has and 11 not in has:
