@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-BLOCK_FRAMES = 1 << 16
+BLOCK_FRAMES = 1 << 13  # what is lost around a damaged place of a file
 CONTAINERS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF"}
 UNUSABLE = 65536.0  # above every scale in use (±1, ±32768): such a value is damage, like NaN
 OVER_SCALE = 8.0  # +18 dBFS: beyond any headroom of float files; the file has another full scale

@@ -40,8 +40,8 @@ def chords_below(strength: float, low: int = 48) -> list[Event]:
     return [(1 + i / 2, 0.3, low + p, strength) for i in range(2 * len(TUNE)) for p in (0, 4, 7)]
 
 
-def track(events: list[Event]) -> tuple[MelodyNote, ...]:
-    return track_melody(heard(events), GRID, "C:maj", (Chord(0, 20, "C:maj"),), Config())
+def track(events: list[Event], **settings: float) -> tuple[MelodyNote, ...]:
+    return track_melody(heard(events), GRID, "C:maj", (Chord(0, 20, "C:maj"),), Config(**settings))
 
 
 def share_found(melody: tuple[MelodyNote, ...], octave: int = 0) -> float:
@@ -107,3 +107,15 @@ def test_notes_never_overlap_and_are_in_order() -> None:
     assert len(melody) > 10
     assert all(a.onset_s + a.duration_s <= b.onset_s + 1e-9 for a, b in pairwise(melody))
     assert all(n.duration_s >= Config().shortest_s for n in melody)
+
+
+def test_each_setting_does_what_it_says() -> None:
+    faint = tune(0.35) + chords_below(0.5)
+    assert len(track(faint, voicing=-8.0)) < len(track(faint, voicing=4.0))
+    trill = [(1 + i / 8, 0.12, 67 + 2 * (i % 2), 0.6) for i in range(64)]
+    assert len(track(trill, note_cost=60.0)) < 0.5 * len(track(trill, note_cost=0.0))
+    assert len(track(trill, weight=0.02)) < 0.5 * len(track(trill, weight=1.0))
+    leaping = [(1 + i, 0.9, 60 + 11 * (i % 2), 0.6) for i in range(16)] + [(1 + i, 0.9, 62, 0.5) for i in range(16)]
+    leaps = [np.abs(np.diff([n.pitch for n in track(leaping, leap_cost=c)])).mean() for c in (0.0, 20.0)]
+    assert leaps[1] < 0.5 * leaps[0]
+    assert min(n.duration_s for n in track(trill + tune(), shortest_s=0.3)) >= 0.3

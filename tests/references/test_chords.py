@@ -8,10 +8,10 @@ import pytest
 
 from contrafact.errors import SettingsError
 from contrafact.theory import swing
-from contrafact.theory.chords import SHORTHANDS, build, display, parse, pitch_class, roman, simplify, spell
+from contrafact.theory.chords import SHORTHANDS, build, display, parse, pitch_class, simplify, spell
 from contrafact.theory.progression import QUALITIES, specs, transitions
 from contrafact.theory.scales import CHORD_SCALES, chord_scale, collection, local_keys
-from contrafact.theory.voice_leading import clashes, leaves_room, movement
+from contrafact.theory.voice_leading import clashes, movement
 from contrafact.theory.voicings import BOTTOM, LOW_LIMITS, ROOTLESS, clear, close_below, drop_two, rootless, shells
 
 WRITTEN = ["C", "Bb:min/b3", "D#:maj6(9)", "G:7(b9,b13)", "F:maj9(#11)", "A:minmaj7(9)", "E:(1,b3,5)", "Gb:maj(*5,9)"]
@@ -89,7 +89,6 @@ def test_simplified_display_and_degrees() -> None:
         "C13sus4",
         "C6/9",
     ]
-    assert [roman(s, "A:min") for s in ("B:hdim7", "E:7", "A:min9", "F:maj7")] == ["iiø7", "V7", "i7", "bVImaj7"]
 
 
 def test_spelling_follows_the_key() -> None:
@@ -154,8 +153,6 @@ def test_the_melody_keeps_its_room() -> None:
     dominant, major = parse("G:7"), parse("C:maj7")
     assert clashes((59,), 72, major)  # B under C: a minor ninth
     assert not clashes((55,), 68, dominant)  # the flat ninth over the root of a dominant
-    assert leaves_room((52, 57, 62), 67, major)
-    assert not leaves_room((52, 57, 65), 67, major)
     assert clashes((52, 57, 62), 65, major)  # F over E
 
 

@@ -283,25 +283,3 @@ def display(symbol: str) -> str:
 
 def _pretty(name: str) -> str:
     return name.replace("#", "♯").replace("b", "♭")
-
-
-_ROMAN = ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII", "VII")
-
-
-def degree(symbol: str, key: str) -> int:
-    """Semitones of the chord's root above the tonic; -1 without a chord."""
-    spec = parse(symbol)
-    return -1 if spec.is_none else (spec.root - tonic(key)[0]) % 12
-
-
-def roman(symbol: str, key: str) -> str:
-    """Degree and quality as in analysis: "ii7", "V7", "viiø7", "bVI"; "N" without a chord."""
-    spec = parse(symbol)
-    if spec.is_none:
-        return "N"
-    name = _ROMAN[degree(symbol, key)]
-    if spec.third == 3:
-        name = name.replace("V", "v").replace("I", "i")
-    mark = {"half-diminished": "ø", "diminished": "o", "augmented": "+"}.get(spec.family, "")
-    seventh = {10: "7", 11: "maj7", 9: "7" if spec.family == "diminished" else "6"}.get(spec.seventh or 0, "")
-    return name + mark + seventh

@@ -55,11 +55,6 @@ def clashes(voicing: Voicing, melody: int, spec: ChordSpec) -> bool:
     return False
 
 
-def leaves_room(voicing: Voicing, melody: int, spec: ChordSpec) -> bool:
-    """Whether the top voice stays three semitones under the melody and no voice clashes with it."""
-    return voicing[-1] <= melody - ROOM_SEMITONES and not clashes(voicing, melody, spec)
-
-
 def choose(
     candidates: Sequence[Voicing],
     before: Voicing | None,
