@@ -83,10 +83,12 @@ LEADSHEETS = Registry("lead-sheet reader", "contrafact.leadsheets")
 PLAYERS = Registry("player", "contrafact.players")
 ARRANGERS = Registry("arranger", "contrafact.arrangers")
 RENDERERS = Registry("renderer", "contrafact.renderers")
+VOCODERS = Registry("vocoder", "contrafact.vocoders")
 FAMILIES = {
     "transcribers": TRANSCRIBERS,
     "leadsheets": LEADSHEETS,
     "players": PLAYERS,
     "arrangers": ARRANGERS,
     "renderers": RENDERERS,
+    "vocoders": VOCODERS,
 }
