@@ -1,6 +1,10 @@
 """Entry point: starts the command line, and takes an interruption at any moment, start-up included."""
 
+import os
 import sys
+
+# numpy's matrix products here are small and run in threads of ours already: its own threads only get in the way
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 INTERRUPTED = 130
 

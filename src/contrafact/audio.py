@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import stat
@@ -92,13 +93,10 @@ class Recording:
 
     def mono(self, sample_rate: int) -> Audio:
         """The mean of the channels at another rate, streamed through soxr; exactly round(frames * rate ratio) long."""
-        length = round(self.frames * sample_rate / self.sample_rate)
-        samples, filled = np.zeros((1, length), dtype=np.float32), 0
-        for block in _resampled(self.blocks(), self.sample_rate, sample_rate):
-            taken = min(len(block), length - filled)
-            samples[0, filled : filled + taken] = block[:taken]
-            filled += taken
-        return Audio(samples, sample_rate)
+        take = MonoTake(self.sample_rate, sample_rate, self.frames)
+        for block in self.blocks():
+            take.push(block)
+        return take.finish()
 
 
 @dataclass(frozen=True)
@@ -131,17 +129,55 @@ def mono(block: Samples) -> Samples:
     return block[0] if len(block) == 1 else np.asarray((block[0] + block[1]) * np.float32(0.5))
 
 
-def _resampled(blocks: Iterator[Samples], source_rate: int, target_rate: int) -> Iterator[Samples]:
-    """Means of the channels of ``blocks`` at the target rate, as blocks of shape (time,)."""
-    import soxr
+class MonoTake:
+    """Collects sound in memory, as the mean of its channels and at another rate.
 
-    if source_rate == target_rate:
-        yield from (mono(block) for block in blocks)
-        return
-    stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(mono(block))
-    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+    Args:
+        source_rate: of what will be pushed, Hz.
+        sample_rate: of what is kept, Hz.
+        frames: that will be pushed; round(frames * rate ratio) are kept.
+    """
+
+    def __init__(self, source_rate: int, sample_rate: int, frames: int) -> None:
+        self._resampler = Resampler(source_rate, sample_rate, 1)
+        self._audio = Audio(np.zeros((1, round(frames * sample_rate / source_rate)), dtype=np.float32), sample_rate)
+        self._filled = 0
+
+    def push(self, samples: Samples) -> None:
+        """Take a block of shape (channels, time)."""
+        self._keep(self._resampler.push(mono(samples)[None]))
+
+    def finish(self) -> Audio:
+        """All of it."""
+        self._keep(self._resampler.finish())
+        return self._audio
+
+    def _keep(self, block: Samples) -> None:
+        end = min(self._filled + block.shape[1], self._audio.samples.shape[1])
+        self._audio.samples[:, self._filled : end] = block[:, : end - self._filled]
+        self._filled = end
+
+
+class Resampler:
+    """Streams sound from one rate to another by soxr; as it is where the rates are equal."""
+
+    def __init__(self, source_rate: int, target_rate: int, channels: int) -> None:
+        import soxr
+
+        self._channels, self._same = channels, source_rate == target_rate
+        self._stream = soxr.ResampleStream(source_rate, target_rate, channels, dtype="float32", quality="HQ")
+
+    def push(self, samples: Samples) -> Samples:
+        """Take (channels, time); gives what is ready, (channels, other time)."""
+        return samples if self._same else self._taken(np.ascontiguousarray(samples.T), last=False)
+
+    def finish(self) -> Samples:
+        """The rest."""
+        nothing = np.zeros((0, self._channels), dtype=np.float32)
+        return nothing.T if self._same else self._taken(nothing, last=True)
+
+    def _taken(self, frames: Samples, last: bool) -> Samples:
+        return np.asarray(self._stream.resample_chunk(frames, last=last).reshape(-1, self._channels).T)
 
 
 @dataclass(frozen=True)
@@ -175,6 +211,7 @@ ENCODINGS: dict[str, _Encoding] = {
     "ogg-compact": _Encoding({"format": "OGG", "subtype": "VORBIS", "compression_level": 0.75}),  # about 90 kbit/s
 }
 TAGS = ("title", "artist", "album", "date", "comment", "copyright", "software", "license", "tracknumber", "genre")
+COMPACT: Format = "ogg-compact"
 _WRITE_FRAMES = 8192  # libsndfile's Vorbis encoder takes each write on the stack and crashes on long ones
 
 
@@ -364,3 +401,24 @@ def _decoded(sound: Any) -> tuple[int, float]:
         frames += len(block)
         peak = max(peak, float(np.abs(block).max(initial=0.0)))
     return frames, peak
+
+
+class MemoryWriter:
+    """Encodes a sound as compact Ogg Vorbis in memory, for what travels inside another file."""
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        import soundfile
+
+        self._bytes = io.BytesIO()
+        self._sound = soundfile.SoundFile(self._bytes, "w", sample_rate, channels, **ENCODINGS[COMPACT].settings)
+
+    def write(self, samples: Samples) -> None:
+        """Append a block of shape (channels, time); what exceeds full scale is clipped."""
+        frames = np.clip(samples.T, -1, 1, order="C")
+        for start in range(0, len(frames), _WRITE_FRAMES):
+            self._sound.write(frames[start : start + _WRITE_FRAMES])
+
+    def finish(self) -> bytes:
+        """The whole file."""
+        self._sound.close()
+        return self._bytes.getvalue()

@@ -13,14 +13,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
-from contrafact.audio import Audio, Recording, SoundFile, Writer
+from contrafact.audio import COMPACT, Audio, Recording, SoundFile, Writer
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
@@ -31,7 +32,8 @@ from contrafact.mixer import Channel, Mixed, Room, mix
 from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
 from contrafact.renderers.soundfont import soundfont_id
-from contrafact.report.facts import Made, write_report
+from contrafact.report.ears import Ears
+from contrafact.report.facts import Made, source_loudness, write_report
 from contrafact.report.page import EMBED_LIMIT_S, compressed
 from contrafact.score import Score, Transcription
 from contrafact.style import Knobs, Style
@@ -150,25 +152,29 @@ def cover(
     clock = Clock(progress)
     with workplace(target) as work, ThreadPoolExecutor(1) as pool:
         with clock("decode"):
+            pool.submit(_load_ahead)
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
         with clock("transcribe"):
             transcription = transcribe(sound, settings.preview_s)
+        recording = sound.source.recording
         with clock("lead sheet"):
-            aside = pool.submit(_for_page, sound.source.recording, work)  # while this stage needs one core
+            page_source = pool.submit(_for_page, recording, work)  # aside, while this stage needs one core
             original = from_json(sheet_text) if edited else leadsheet(sound, transcription, settings.preview_s)
             original = _fitted(original, sound)
         with clock("arrange"):
             arrangement = arrange(original, transcription.score, settings)
+            title = sound.source.tags.get("title") or song.stem
+            scores = pool.submit(_write_scores, work.folder, original, arrangement, title)
         with clock("render"):
-            duration_s = sound.source.recording.duration_s
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
-            parts = renderer(arrangement.score, work.scratch, duration_s)
+            parts = renderer(arrangement.score, work.scratch, recording.duration_s)
         with clock("mix"):
-            mixed = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
+            mixed, ears = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
         with clock("report"):
-            _write_scores(work.folder, original, arrangement, sound.source.tags.get("title") or song.stem)
+            scores.result()
             models = {"soundfont": soundfont_id(settings.soundfont)}
             models |= {} if sound.score else {"basic_pitch": MODEL.sha256}
+            source_audio, source_lufs = page_source.result()
             made = Made(
                 song,
                 asked,
@@ -180,7 +186,10 @@ def cover(
                 mixed,
                 settings.transpose,
                 models,
-                aside.result(),
+                source_audio,
+                source_lufs,
+                ears.cover(),
+                ears.sounds(),
             )
             report = write_report(work, made, clock.timings, clock.started)
     return Cover(target, report)
@@ -350,22 +359,34 @@ def _cut(recording: Recording, preview_s: float) -> Recording:
     return replace(recording, frames=frames)
 
 
-def _for_page(recording: Recording, work: Workplace) -> str:
-    """The original as the report's page plays it: inside it, or as a file beside it where it is long."""
+def _load_ahead() -> None:
+    """Import what later stages need while the decoder, a child process, has the other core."""
+    for name in ("onnxruntime", "scipy.signal", "scipy.stats", "pyloudnorm", "mir_eval"):
+        with suppress(ImportError):  # told by the stage that needs it
+            import_module(name)
+
+
+def _for_page(recording: Recording, work: Workplace) -> tuple[str, float]:
+    """The original as the report's page plays it, inside it or as a file beside it where it is long; its loudness."""
+    loudness = source_loudness(recording)
     if recording.duration_s <= EMBED_LIMIT_S:
-        return compressed(recording, work.scratch / "original.ogg")
+        return compressed(recording), loudness
     link = work.folder / "original.ogg"
-    with Writer(link, recording.sample_rate, recording.channels, "ogg-compact") as writer:
+    with Writer(link, recording.sample_rate, recording.channels, COMPACT) as writer:
         for block in recording.blocks():
             writer.write(block)
-    return link.name
+    return link.name, loudness
 
 
 def _mix(
     parts: dict[str, Recording], chosen: Style, work: Workplace, settings: Settings, tags: dict[str, str]
-) -> Mixed:
+) -> tuple[Mixed, Ears]:
     channels = {name: chosen.channel(name) for name in parts}
-    return mix(parts, channels, chosen.mix.room, work.folder, format=settings.format, tags=tags)
+    longest = max(parts.values(), key=lambda part: part.frames)
+    ears = Ears(parts, longest.sample_rate, longest.frames, ANALYSIS_RATE, embedded=longest.duration_s <= EMBED_LIMIT_S)
+    room, listeners = chosen.mix.room, ears.listeners
+    mixed = mix(parts, channels, room, work.folder, format=settings.format, tags=tags, listeners=listeners)
+    return mixed, ears
 
 
 def _tags(song: Path, source: Source, style_title: str) -> dict[str, str]:

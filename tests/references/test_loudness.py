@@ -113,6 +113,6 @@ def test_a_floor_spares_work_but_not_the_largest_peak() -> None:
     highest = peaks_of(sound, 4096).max()
     for floor in (0.3 * highest, highest):
         told = np.concatenate([(meter := TruePeak(2)).push(sound, floor), meter.finish()])
-        assert told.max() == highest
-        assert (told <= peaks_of(sound, sound.shape[1])).all()
-    assert (told < peaks_of(sound, sound.shape[1])).any()
+        assert told.max() == pytest.approx(highest, rel=1e-5)
+        assert (told <= peaks_of(sound, sound.shape[1]) + 1e-6).all()
+    assert (told < peaks_of(sound, sound.shape[1]) - 1e-3).any()

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contrafact.audio import Audio, Recording, Writer
+from contrafact.audio import Audio, Recording
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
-from contrafact.report.page import Scene, compressed, write_page
+from contrafact.report.page import PageSound, Scene, compressed, write_page
 from contrafact.report.pictures import COLOURS, peaks, spectrogram
 from contrafact.score import Note, Part, Score
 from contrafact.transcribers._painted import painted
@@ -25,13 +25,14 @@ def tone(hz: float, level: float = 0.3, rate: int = RATE) -> np.ndarray:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    (folder / "stems").mkdir()
     (folder / "scratch").mkdir()
     raw = folder / "scratch" / "source.f32"
     np.stack([tone(440), tone(440)], axis=1).astype("<f4").tofile(raw)
-    for name, hz in (("cover", 330), ("stems/bass", 110), ("stems/melody", 330)):
-        with Writer(folder / f"{name}.wav", RATE, 2) as writer:
-            writer.write(np.stack([tone(hz), tone(hz)]))
+    sounds = {}
+    for name, hz in ((None, 330), ("bass", 110), ("melody", 330)):
+        sound = PageSound(RATE, mono=name is not None)
+        sound.push(np.stack([tone(hz), tone(hz)]))
+        sounds[name] = sound.uri()
     beats = np.arange(13) * 0.5
     sheet = LeadSheet(
         duration_s=SECONDS,
@@ -50,11 +51,11 @@ def page(tmp_path_factory) -> Path:
         title=HOSTILE,
         subtitle="jazz trio",
         source=Recording(raw, RATE, 2, int(SECONDS * RATE)),
-        source_audio=compressed(Recording(raw, RATE, 2, int(SECONDS * RATE)), folder / "scratch" / "original.ogg"),
+        source_audio=compressed(Recording(raw, RATE, 2, int(SECONDS * RATE))),
         analysis=Audio(tone(440, rate=22_050)[None], 22_050),
         cover_analysis=Audio(tone(330, rate=22_050)[None], 22_050),
         cover=folder / "cover.wav",
-        stems={"bass": folder / "stems/bass.wav", "melody": folder / "stems/melody.wav"},
+        sounds=sounds,
         transcription=painted(score, SECONDS),
         original=sheet,
         arranged=sheet,
@@ -64,7 +65,7 @@ def page(tmp_path_factory) -> Path:
         style_rows=[{"label": "rich chords", "value": "0.9", "range": "0.85 to 1", "inside": True}],
         report=report,
     )
-    write_page(folder / "report.html", scene, folder / "scratch")
+    write_page(folder / "report.html", scene)
     return folder / "report.html"
 
 

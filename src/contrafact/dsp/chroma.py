@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import get_window
 from scipy.sparse import csr_array
 
 Floats = NDArray[np.float32]
@@ -104,7 +103,7 @@ def _magnitudes(samples: Floats, frames: NDArray[np.int64]) -> Floats:
 
 @lru_cache(maxsize=1)
 def _hann() -> Floats:
-    window = get_window("hann", WINDOW).astype(np.float32)
+    window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
     return np.asarray(window * (2 / window.sum()), dtype=np.float32)
 
 

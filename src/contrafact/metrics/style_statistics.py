@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
-import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
@@ -356,4 +355,6 @@ def melody_kept(sheet: LeadSheet, score: Score, original: LeadSheet) -> Statisti
 
 def _matches(wanted: Floats, played: Floats) -> int:
     """Size of the largest one-to-one matching within a beat."""
+    import mir_eval  # slow to import
+
     return len(mir_eval.util.match_events(wanted, played, 1.0)) if len(wanted) and len(played) else 0

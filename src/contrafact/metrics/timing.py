@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import get_window
 from scipy.sparse import csr_array
-from scipy.stats import theilslopes
 
 Floats = NDArray[np.float32]
 SAMPLE_RATE = 22_050
@@ -61,6 +59,8 @@ def timing(first: Floats, second: Floats) -> Timing:
         return Timing(np.nan, np.nan, 0.0)
     lags_ms = 1000 * lags[clear] / (FINER * RATE)
     length_s = min(len(first), len(second)) / SAMPLE_RATE
+    from scipy.stats import theilslopes  # slow to import
+
     slope = theilslopes(lags_ms, times[clear])[0] if clear.sum() > 1 else 0.0
     return Timing(float(np.median(lags_ms)), float(slope * length_s), float(clear.mean()))
 
@@ -121,7 +121,7 @@ def _magnitudes(samples: Floats, begin: int, count: int) -> Floats:
     offset = max(-start, 0)
     stretch = np.pad(inside, (offset, size - offset - len(inside)))
     windows = np.lib.stride_tricks.sliding_window_view(stretch, FRAME)[::HOP]
-    return np.asarray(np.abs(rfft(windows * get_window("hann", FRAME).astype(np.float32), axis=1)), np.float32)
+    return np.asarray(np.abs(rfft(windows * np.hanning(FRAME + 1)[:-1].astype(np.float32), axis=1)), np.float32)
 
 
 @lru_cache(maxsize=1)

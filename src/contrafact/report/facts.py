@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import contrafact
-from contrafact.audio import Audio, Recording, SoundFile
+from contrafact.audio import Audio, Recording
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
@@ -53,7 +53,13 @@ UNSURE = {
 
 @dataclass(frozen=True)
 class Made:
-    """A cover that is rendered and mixed, with all that led to it."""
+    """A cover that is rendered and mixed, with all that led to it.
+
+    Attributes:
+        source_audio, sounds: what the page plays, see `page.Scene`.
+        source_lufs: integrated loudness of the source.
+        cover_audio: the mix in mono at the rate of ``heard.analysis``.
+    """
 
     song: Path
     settings: dict[str, Any]
@@ -66,6 +72,9 @@ class Made:
     transpose: int
     models: dict[str, str]
     source_audio: str
+    source_lufs: float
+    cover_audio: Audio
+    sounds: Mapping[str | None, str]
 
 
 def write_report(work: Workplace, made: Made, timings_s: dict[str, float], started: float) -> dict[str, Any]:
@@ -80,8 +89,7 @@ def write_report(work: Workplace, made: Made, timings_s: dict[str, float], start
     Raises:
         OutputError: a file cannot be written.
     """
-    cover_audio = _analysis(made)
-    figures = measure(made, cover_audio)
+    figures = measure(made)
     report: dict[str, Any] = {
         "contrafact": contrafact.__version__,
         "source": _source(made),
@@ -98,17 +106,17 @@ def write_report(work: Workplace, made: Made, timings_s: dict[str, float], start
     }
     page = work.folder / "report.html"
     report["files"] = _files(work.folder) | {"report.html": 0}
-    write_page(page, _scene(made, cover_audio, report), work.scratch)
+    write_page(page, _scene(made, report))
     report["files"] = _files(work.folder)
     report["timings_s"] = {**timings_s, "report": round(time.perf_counter() - started, 3)}
     write_text(work.folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return report
 
 
-def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
+def measure(made: Made) -> dict[str, Any]:
     """All cheap figures, raw and as rows to print, each with its anchors: a copy of the input, and other songs."""
     sheet, score = made.arrangement.sheet, made.arrangement.score
-    content = content_figures(made.heard.analysis, cover_audio, made.original, sheet, score, made.transpose)
+    content = content_figures(made.heard.analysis, made.cover_audio, made.original, sheet, score, made.transpose)
     content |= {"lag_ms_copy": 0.0, "drift_ms_copy": 0.0}
     column = made.style.column_for(sheet.metre)
     values = statistics(sheet, score, transpose(made.original, made.transpose))
@@ -123,7 +131,7 @@ def measure(made: Made, cover_audio: Audio) -> dict[str, Any]:
     sound = {
         "lufs": round(made.mixed.lufs, 2),
         "true_peak_dbtp": round(made.mixed.true_peak_dbtp, 2),
-        "source_lufs": round(_source_loudness(made.heard.source.recording), 2),
+        "source_lufs": round(made.source_lufs, 2),
     }
     printed = summary(content, style)
     known = {name: _known(value) for name, value in content.items()}
@@ -183,11 +191,8 @@ def warnings(made: Made) -> list[str]:
     return found
 
 
-def _analysis(made: Made) -> Audio:
-    return SoundFile.of(made.mixed.cover).mono(made.heard.analysis.sample_rate)
-
-
-def _source_loudness(recording: Recording) -> float:
+def source_loudness(recording: Recording) -> float:
+    """Integrated loudness in LUFS, bounded below."""
     return max(integrated_loudness(recording.blocks(), recording.sample_rate), QUIETEST_LUFS)
 
 
@@ -231,7 +236,7 @@ def _turned(made: Made) -> str:
     return f"Turned: {', '.join(f'{k} = {v}' for k, v in turned.items())}. " if turned else ""
 
 
-def _scene(made: Made, cover_audio: Audio, report: dict[str, Any]) -> Scene:
+def _scene(made: Made, report: dict[str, Any]) -> Scene:
     song, figures = report["song"], report["figures"]
     title = made.heard.source.tags.get("title") or made.song.stem
     tempo = f"{song['tempo_bpm']:.1f} beats a minute, {song['metre']}, {song['key']}"
@@ -241,9 +246,9 @@ def _scene(made: Made, cover_audio: Audio, report: dict[str, Any]) -> Scene:
         source=made.heard.source.recording,
         source_audio=made.source_audio,
         analysis=made.heard.analysis,
-        cover_analysis=cover_audio,
+        cover_analysis=made.cover_audio,
         cover=made.mixed.cover,
-        stems=made.mixed.stems,
+        sounds=made.sounds,
         transcription=made.transcription,
         original=made.original,
         arranged=made.arrangement.sheet,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from contrafact.audio import Audio, Recording, Samples, SoundFile, Writer
+from contrafact.audio import Audio, MemoryWriter, Recording, Resampler, Samples
+from contrafact.audio import mono as mean
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.report.pictures import peaks, salience, spectrogram
 from contrafact.score import Score, Transcription
 
 EMBED_LIMIT_S = 15 * 60.0
-PAGE_RATE = 24_000  # enough to compare by ear; the files beside the page are whole
+PAGE_RATE = 22_050  # enough to compare by ear; the files beside the page are whole
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Scene:
         source: the original, decoded.
         source_audio: the original as the page plays it: `compressed`, or a link where the song is too long to embed.
         analysis, cover_analysis: both recordings in mono, for the pictures.
-        cover, stems: finished audio files inside the cover's folder.
+        cover: the finished file inside the cover's folder.
+        sounds: data URIs of the stems, by name, and of the cover (None); empty where the song is too long to embed.
         transcription, original, arranged, score: what was heard, and what was made of it.
         lufs: integrated loudness of "original" and "cover"; the page turns the louder one down.
         figures, style_rows: rows for the tables, ready to print.
@@ -46,7 +47,7 @@ class Scene:
     analysis: Audio
     cover_analysis: Audio
     cover: Path
-    stems: dict[str, Path]
+    sounds: Mapping[str | None, str]
     transcription: Transcription
     original: LeadSheet
     arranged: LeadSheet
@@ -57,7 +58,7 @@ class Scene:
     report: dict[str, Any]
 
 
-def write_page(path: Path, scene: Scene, scratch: Path) -> None:
+def write_page(path: Path, scene: Scene) -> None:
     """Write the page; compressed audio travels inside up to 15 minutes, and is linked above.
 
     Raises:
@@ -68,7 +69,7 @@ def write_page(path: Path, scene: Scene, scratch: Path) -> None:
         "subtitle": scene.subtitle,
         "duration_s": scene.source.duration_s,
         "stem_rate": PAGE_RATE,
-        "audio": _audio(path, scene, scratch),
+        "audio": _audio(path, scene),
         "gains": _gains(scene.lufs),
         "beats_s": [round(float(b), 3) for b in scene.original.beats_s],
         "downbeats_s": [round(float(b), 3) for b in scene.original.downbeats_s],
@@ -94,44 +95,37 @@ def write_page(path: Path, scene: Scene, scratch: Path) -> None:
     write_text(path, head + (folder / "page.js").read_text("utf-8") + tail)
 
 
-def _audio(path: Path, scene: Scene, scratch: Path) -> dict[str, Any]:
-    if scene.source.duration_s > EMBED_LIMIT_S:
-        return {"original": scene.source_audio, "cover": scene.cover.relative_to(path.parent).as_posix(), "stems": {}}
-    jobs: dict[str, Recording] = {"cover": SoundFile.of(scene.cover)}
-    jobs |= {name: SoundFile.of(stem) for name, stem in scene.stems.items()}
-    with ThreadPoolExecutor(2) as pool:  # libsndfile and soxr work outside Python's lock
-        pending = {
-            name: pool.submit(compressed, sound, scratch / f"page-{i}.ogg", mono=i > 0)
-            for i, (name, sound) in enumerate(jobs.items())
-        }
-        done = {name: job.result() for name, job in pending.items()}
-    return {"original": scene.source_audio, "cover": done.pop("cover"), "stems": done}
+def _audio(path: Path, scene: Scene) -> dict[str, Any]:
+    sounds = dict(scene.sounds)
+    cover = sounds.pop(None, scene.cover.relative_to(path.parent).as_posix())
+    return {"original": scene.source_audio, "cover": cover, "stems": sounds}
 
 
-def compressed(recording: Recording, path: Path, *, mono: bool = False) -> str:
-    """Sound as a data URI of Ogg Vorbis, by way of the file ``path``; stems in mono, which tells them apart."""
-    import soxr
+class PageSound:
+    """A sound as the page plays it, compressed while it is heard; stems in mono, which tells them apart."""
 
-    stream = None
-    with Writer(path, PAGE_RATE, 1 if mono else 2, "ogg-compact", may_be_silent=True) as writer:
-        for samples, last in _with_last(recording.blocks()):
-            frames = samples.mean(axis=0, keepdims=True) if mono else np.broadcast_to(samples, (2, samples.shape[1]))
-            stream = stream or soxr.ResampleStream(recording.sample_rate, PAGE_RATE, len(frames), "float32", "MQ")
-            out = stream.resample_chunk(np.ascontiguousarray(frames.T), last=last)
-            writer.write(np.clip(out.T.reshape(len(frames), -1), -1, 1))
-    data = path.read_bytes()
-    path.unlink()
-    return "data:audio/ogg;base64," + base64.b64encode(data).decode("ascii")
+    def __init__(self, sample_rate: int, *, mono: bool) -> None:
+        self._mono, channels = mono, 1 if mono else 2
+        self._resampler = Resampler(sample_rate, PAGE_RATE, channels)
+        self._writer = MemoryWriter(PAGE_RATE, channels)
+
+    def push(self, samples: Samples) -> None:
+        """Take a block of shape (channels, time)."""
+        frames = mean(samples)[None] if self._mono else np.broadcast_to(samples, (2, samples.shape[1]))
+        self._writer.write(self._resampler.push(frames))
+
+    def uri(self) -> str:
+        """All of it as a data URI of Ogg Vorbis."""
+        self._writer.write(self._resampler.finish())
+        return "data:audio/ogg;base64," + base64.b64encode(self._writer.finish()).decode("ascii")
 
 
-def _with_last(blocks: Iterable[Samples]) -> Iterable[tuple[Samples, bool]]:
-    held: Samples | None = None
-    for block in blocks:
-        if held is not None:
-            yield held, False
-        held = block
-    if held is not None:
-        yield held, True
+def compressed(recording: Recording) -> str:
+    """A whole recording as `PageSound`."""
+    sound = PageSound(recording.sample_rate, mono=False)
+    for block in recording.blocks():
+        sound.push(block)
+    return sound.uri()
 
 
 def _gains(lufs: dict[str, float]) -> dict[str, float]:
