@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contrafact import __version__, cli_train
+from contrafact import __version__, cli_prepare, cli_train
 from contrafact.errors import ContrafactError, SettingsError
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ def evaluate(
         print(json.dumps({"figure": name, "value": value}) if json_lines else f"{name:12} {value:.3f}")
 
 
+cli_prepare.register(app)
 cli_train.register(app)
 
 

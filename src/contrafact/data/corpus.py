@@ -40,7 +40,7 @@ def locate(corpus: str, data: Path | None = None) -> Path:
     return path
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=8)
 def members(path: Path, suffixes: tuple[str, ...] = ("",)) -> Mapping[str, bytes]:
     """The archive's files with one of these endings, in memory, by the path inside its top folder.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, cast
 
@@ -91,17 +92,21 @@ def archive(data: Path | None = None) -> Path:
     return corpus.locate("groove_midi", data)
 
 
+@lru_cache(maxsize=2)
+def _table(path: Path) -> dict[str, About]:
+    files = corpus.members(path)
+    with corpus.item("table", "info.csv", files, path):
+        rows = (_about(row) for row in csv.DictReader(files["info.csv"].decode("utf-8").splitlines()))
+        return {a.name: a for a in sorted(rows, key=lambda a: a.name) if f"{a.name}.mid" in files}
+
+
 def table(path: Path | None = None) -> dict[str, About]:
     """What is known of each performance in the archive, by name, in order.
 
     Raises:
         InputError: as `corpus.members`, or the table is damaged.
     """
-    path = path or archive()
-    files = corpus.members(path)
-    with corpus.item("table", "info.csv", files, path):
-        rows = (_about(row) for row in csv.DictReader(files["info.csv"].decode("utf-8").splitlines()))
-        return {a.name: a for a in sorted(rows, key=lambda a: a.name) if f"{a.name}.mid" in files}
+    return dict(_table(path or archive()))
 
 
 def names(path: Path | None = None) -> tuple[str, ...]:
@@ -122,20 +127,15 @@ def read(name: str, path: Path | None = None) -> Performance:
         InputError: the archive or the performance is damaged, or holds no hit.
     """
     path = path or archive()
-    about = table(path)
+    about = _table(path)
     with corpus.item("performance", name, about, path):
         return Performance(about[name], _hits(corpus.members(path)[f"{name}.mid"]))
 
 
 def read_all(path: Path | None = None) -> Iterator[Performance]:
     """All performances, in order; errors as in `read`."""
-    path = path or archive()
-    files = corpus.members(path)
-    about = table(path)
-    for name, facts in about.items():
-        with corpus.item("performance", name, about, path):
-            performance = Performance(facts, _hits(files[f"{name}.mid"]))
-        yield performance
+    for name in names(path):
+        yield read(name, path)
 
 
 def _about(row: dict[str, str]) -> About:

@@ -44,11 +44,11 @@ def grooves(beats_per_bar: int, split: Split) -> tuple[Groove, ...]:
         MissingError, InputError: as `groove_midi.read_all`.
     """
     wanted = (
-        p
-        for p in groove_midi.read_all()
-        if p.about.metre == f"{beats_per_bar}/4" and not p.about.is_fill and p.about.split == split
+        a.name
+        for a in groove_midi.table().values()
+        if a.metre == f"{beats_per_bar}/4" and not a.is_fill and a.split == split
     )
-    found = (_groove(p) for p in wanted)
+    found = (_groove(groove_midi.read(name)) for name in wanted)
     return tuple(g for g in found if g.beats >= LEAST_BARS * beats_per_bar)
 
 

@@ -201,14 +201,12 @@ def _performed(
     played = [p for p in score.parts if p.notes and not (sung and p.name == "melody")]
     sounds = synthesizer.play(played, sheet.duration_s, sample_rate, production.soundfont, production.detune_cents)
     stems: dict[str, Sound] = {}
-    piano_power = 0.0
+    power = {p.name: effects.active_power(s, sample_rate) for p, s in zip(played, sounds, strict=True)}
     for part, sound in zip(played, sounds, strict=True):
-        if part.name == "bridge" and piano_power:
-            power = effects.active_power(sound, sample_rate)
-            sound *= np.float32(np.sqrt(_power(production.bridge_db) * piano_power / max(power, 1e-12)))
+        if part.name == "bridge" and power["bridge"] and power.get("piano"):
+            sound *= np.float32(np.sqrt(_power(production.bridge_db) * power["piano"] / power["bridge"]))  # noqa: PLW2901
         stem = part.name if part.name in PARTS else "harmony"
         stems[stem] = stems[stem] + sound if stem in stems else sound
-        piano_power = effects.active_power(sound, sample_rate) if part.name == "piano" else piano_power
     melody = score.part("melody")
     if not sung or melody is None:
         return stems, None

@@ -98,6 +98,8 @@ class _Synthesizer:
         """Mono sound of each part, (parts, frames)."""
         sound = np.empty((len(self._parts), frames), np.float32)
         self._block = np.empty((len(self._parts), 2, BLOCK_S * PLAY_RATE), np.float32)
+        self._addresses = [[row.ctypes.data for row in self._block[:, side]] for side in (0, 1)]
+        self._pointers = ctypes.c_void_p * len(self._parts)
         self._filled, self._done = 0, 0
         for sample, kind, channel, key, value in self._events():
             if sample >= frames:
@@ -129,11 +131,8 @@ class _Synthesizer:
         """Let it sound up to the sample ``to``."""
         while self._done + self._filled < to:
             count = min(to - self._done - self._filled, self._block.shape[2] - self._filled)
-            pointers = [
-                (ctypes.c_void_p * len(self._parts))(*(row[self._filled :].ctypes.data for row in self._block[:, side]))
-                for side in (0, 1)
-            ]
-            self._write(self._synth.synth, count, *pointers, None, None)
+            left, right = ([a + self._filled * 4 for a in addresses] for addresses in self._addresses)
+            self._write(self._synth.synth, count, self._pointers(*left), self._pointers(*right), None, None)
             self._filled += count
             if self._filled == self._block.shape[2]:
                 self._flush(sound)

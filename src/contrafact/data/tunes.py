@@ -95,10 +95,9 @@ def _pop(name: str) -> Tune:
 
 
 def _jazz(name: str) -> Tune:
-    sheet = wjazzd.read(name).sheet
-    solo = wjazzd.read(name).score.part("melody")
-    assert solo is not None
-    return Tune(name, "wjazzd", tuple(monophonic(solo.notes)), (), sheet.grid, sheet.chords, sheet.key, swings=True)
+    solo = wjazzd.read(name)
+    sheet, melody = solo.sheet, (Note(n.onset_s, n.duration_s, n.pitch, n.velocity) for n in solo.notes)
+    return Tune(name, "wjazzd", tuple(monophonic(tuple(melody))), (), sheet.grid, sheet.chords, sheet.key, swings=True)
 
 
 def _standard(name: str) -> Tune:
