@@ -12,7 +12,7 @@ import pytest
 from contrafact.arrangers._contract import Arrangement
 from contrafact.errors import ContrafactError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
-from contrafact.registry import ARRANGERS
+from contrafact.registry import ARRANGERS, PLAYERS
 from contrafact.score import Part, Score
 from contrafact.theory.chords import parse
 
@@ -145,3 +145,29 @@ def test_a_song_in_three_stays_in_three() -> None:
     sheet = replace(song(), metre="3/4", downbeats_s=song().beats_s[::3])
     arrangement = ARRANGERS.build("band", style="jazz-trio", knobs=SWUNG)(sheet, Score(()), 7)
     assert arrangement.sheet.metre == "3/4"
+
+
+def played(**settings: Any) -> Part:
+    """The melody alone, phrased from plain lead-sheet notes."""
+    part = PLAYERS.build("melody_phrasing", density=0.0, **settings)(song(), Score(()), 3)
+    assert isinstance(part, Part)
+    return part
+
+
+def test_behind_moves_on_beats_of_the_melody_by_so_many_milliseconds() -> None:
+    ours, theirs = played(behind_ms=0.0, anticipations=0.0), played(behind_ms=12.0, anticipations=0.0)
+    beats = song().grid.beat_at(np.array([n.onset_s for n in ours.notes]))
+    moved = 1000 * np.array([b.onset_s - a.onset_s for a, b in zip(ours.notes, theirs.notes, strict=True)])
+    on_beat = np.abs(beats - np.round(beats)) < 0.15
+    assert np.median(moved[on_beat]) == pytest.approx(12, abs=0.5)
+    assert np.median(moved[~on_beat]) == pytest.approx(0, abs=0.5)
+
+
+def test_anticipations_bring_some_long_notes_an_eighth_early() -> None:
+    plain, early = (len(_off_beats(played(swing=0.0, anticipations=a))) for a in (0.0, 0.9))
+    assert early > plain + 5
+
+
+def _off_beats(part: Part) -> list[float]:
+    beats = song().grid.beat_at(np.array([n.onset_s for n in part.notes]))
+    return [b for b in beats if abs(b % 1 - 0.5) < 0.1]

@@ -288,6 +288,14 @@ def test_the_tempo_prior_is_a_setting_that_decides_between_octaves() -> None:
     assert high == pytest.approx(160, rel=2e-3)
 
 
+def test_a_firm_belief_in_the_tempo_decides_where_a_loose_one_does_not() -> None:
+    clicks = np.zeros(round(40 * features.FRAME_RATE), np.float32)
+    clicks[:: round(features.FRAME_RATE * 60 / 160)] = 1
+    firm, loose = (beats.tempo_curve(clicks, 80.0, octaves)[0] for octaves in (0.1, 10.0))
+    assert 60 / np.median(firm) == pytest.approx(80, rel=0.03)
+    assert 60 / np.median(loose) > 120
+
+
 def test_wrong_input_and_settings_are_refused() -> None:
     empty = np.zeros((1, 88), np.float32)
     with pytest.raises(ValueError, match="22050"):

@@ -133,6 +133,14 @@ def test_preview_transpose_and_format(band_recording, tmp_path):
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1]["event"] == "done"
     assert {line["stage"] for line in lines if line["event"] == "stage"} >= {"transcribe", "mix"}
+    shares = [line["done"] for line in lines if line["event"] == "stage"]
+    assert shares == sorted(shares)
+    for stage, least in (
+        ("transcribe", 3),
+        ("render", 4),
+        ("mix", 8),
+    ):  # told within the stage, not at its borders only
+        assert len({line["done"] for line in lines if line.get("stage") == stage}) >= least
     folder = Path(lines[-1]["folder"])
     assert SoundFile.of(folder / "cover.flac").duration_s == pytest.approx(10, abs=1e-3)
     key = from_json((folder / "leadsheet.json").read_text()).key
@@ -226,6 +234,10 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     assert figures["mca_copy"] == pytest.approx(1.0)
     assert figures["mca"] > figures["mca_other"]
     assert figures["qmax_copy"] < figures["qmax"]
+    voice = contrafact("evaluate", band_recording, covered, "--voice", covered / "stems" / "drums.wav", "--json")
+    of_voice = {d["figure"]: d["value"] for d in map(json.loads, voice.stdout.splitlines())}
+    assert of_voice["mca"] < figures["mca"], "drums sing nothing that the melody could follow"
+    assert of_voice["qmax"] == figures["qmax"]
     other = tmp_path / "other.wav"
     other.write_bytes(band_recording.read_bytes() + b"x")
     refused = contrafact("evaluate", other, covered)
