@@ -1,0 +1,225 @@
+"""WaveNet: constants of its paper's shape, causality, and cached generation against the whole network run anew."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("numba")
+
+from contrafact.nn.wavenet import Upsampler, WaveNetStack, dilation_cycle, receptive_field  # noqa: E402
+from contrafact.representation import Representation  # noqa: E402
+from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Network  # noqa: E402
+from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
+from contrafact.vocoders.wavenet._vocoder import Model  # noqa: E402
+from contrafact.vocoders.wavenet.network import WaveNet, draw_naively, parameters  # noqa: E402
+
+HOP = 16
+
+
+def tiny(**changes):
+    """A network of six layers over five features."""
+    shape = Representation("mel", 8000, HOP, 5, window_samples=64)
+    return Network(**{"layers": 6, "cycle": 3, "residual": 24, "skip": 40, "representation": shape, **changes})
+
+
+def lively(config, seed=0):
+    """A network whose odds differ clearly from sample to sample, in double precision."""
+    torch.manual_seed(seed)
+    network = WaveNet(config).double()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(2.5)
+    return network
+
+
+def sampler_of(network, kind=np.float64, style=0):
+    return Model(network.config, {k: v.numpy() for k, v in network.state_dict().items()}).sampler(style, kind)
+
+
+def features_of(config, frames, seed=0):
+    return np.random.default_rng(seed).normal(-5, 3, (config.bins, frames))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "layers", "cycle", "samples"),
+    [(2, 10, 10, 1024), (2, 30, 10, 3070), (2, 40, 10, 4093), (2, 16, 8, 511), (2, 56, 14, 65533), (3, 10, 10, 2047)],
+)
+def test_receptive_fields_are_those_of_the_literature(kernel, layers, cycle, samples):
+    assert receptive_field(kernel, dilation_cycle(layers, cycle)) == samples
+    network = Network(layers=layers, cycle=cycle, kernel=kernel)
+    assert network.receptive_field == samples
+    assert network.dilations == dilation_cycle(layers, cycle)
+
+
+def test_the_faithful_shapes():
+    assert (Network().layers, Network().residual, Network().skip, Network().receptive_field) == (30, 64, 256, 3070)
+    assert (TIMBRETRON.layers, TIMBRETRON.bins, TIMBRETRON.hop_samples) == (40, 336, 256)
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(("layers", "cycle", "known"), [(56, 14, 6_540_288), (40, 10, 4_692_992)])
+def test_the_stack_has_as_many_weights_as_the_published_translation_decoder(layers, cycle, known):
+    stack = WaveNetStack(128, 128, dilation_cycle(layers, cycle), local=64, last_residual=True)
+    around = [torch.nn.Conv1d(1, 128, 2), torch.nn.Conv1d(128, 128, 1), torch.nn.Conv1d(128, 128, 1)]
+    around += [torch.nn.Conv1d(64, 128, 1), torch.nn.Conv1d(128, 256, 1)]
+    assert count(stack) + sum(count(m) for m in around) == known
+
+
+def test_the_faithful_network_multiplies_as_often_as_its_shape_says():
+    network = WaveNet(Network(conditional=False))
+    matrices = [p for name, p in network.named_parameters() if p.ndim == 3]
+    assert sum(p.numel() for p in matrices) == 1_236_992 - 64 * 64  # the last layer has no residual
+    assert parameters(network) == count(network)
+
+
+def test_cross_entropy_begins_near_ln_256():
+    torch.manual_seed(0)
+    codes = torch.randint(0, CODES, (2, 2000))
+    features = torch.randn(2, SMALL.bins, 2000 // 16)
+    shape = Network(layers=20, residual=32, skip=64, representation=Representation("mel", 16000, 16, 80))
+    loss = WaveNet(shape).loss(codes, features)
+    assert loss.item() == pytest.approx(math.log(256), abs=0.05)
+
+
+def test_no_sample_hears_itself_or_the_future():
+    config = tiny(conditional=False)
+    network = lively(config)
+    codes = torch.randint(0, CODES, (1, 40))
+    changed = codes.clone()
+    changed[0, 20] = (codes[0, 20] + 77) % CODES
+    before, after = network(codes)[0], network(changed)[0]
+    assert torch.equal(before[:, :21], after[:, :21])
+    assert not torch.allclose(before[:, 21], after[:, 21])
+
+
+@pytest.mark.parametrize(("causal", "kernel"), [(True, 2), (True, 3), (False, 3)])
+def test_the_gradient_reaches_exactly_the_receptive_field(causal, kernel):
+    torch.manual_seed(0)
+    stack = WaveNetStack(4, 4, dilation_cycle(6, 3), kernel, causal=causal).double()
+    x = torch.randn(1, 4, 101, dtype=torch.float64, requires_grad=True)
+    stack(x)[0, :, 50].sum().backward()
+    heard = x.grad[0].abs().sum(dim=0).nonzero().flatten()
+    field = stack.receptive_field
+    assert len(heard) == field == 1 + (kernel - 1) * 14
+    assert int(heard[-1]) == (50 if causal else 50 + field // 2)
+
+
+def test_the_gradient_reaches_all_weights():
+    config = tiny(styles=2)
+    network = WaveNet(config)
+    codes, features = torch.randint(0, CODES, (2, 4 * HOP)), torch.randn(2, 5, 4)
+    network.loss(codes, features, torch.tensor([0, 1])).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_a_condition_that_the_stack_does_not_expect_is_refused():
+    with pytest.raises(ValueError, match="conditions"):
+        WaveNetStack(4, 4, (1, 2))(torch.zeros(1, 4, 8), torch.zeros(1, 3, 8))
+
+
+def test_the_upsampler_s_ways():
+    frames = torch.tensor([[[0.0, 1.0, 3.0]]])
+    assert Upsampler(1, 2, "repeat")(frames).tolist() == [[[0, 0, 1, 1, 3, 3]]]
+    assert Upsampler(1, 2, "linear")(frames).tolist() == [[[0, 0.25, 0.75, 1.5, 2.5, 3]]]
+    assert Upsampler(1, 200, "transposed")(frames).shape == (1, 1, 600)
+    assert Upsampler(1, 200, "transposed").transposed.kernel_size == (800,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"upsampling": "repeat"},
+        {"upsampling": "transposed"},
+        {"conditional": False},
+        {"kernel": 3, "layers": 4},
+        {"residual": 32, "skip": 64, "center": 0.0, "scale": 5.0},
+    ],
+    ids=lambda changes: "-".join(map(str, changes)) or "plain",
+)
+def test_cached_generation_equals_the_naive_network_in_double_precision(changes):
+    config = tiny(**changes)
+    network, frames = lively(config), 6
+    features = features_of(config, frames)
+    heard = torch.tensor(features)[None] if config.conditional else None
+    naive = draw_naively(network, frames * HOP, heard)[0].numpy()
+    cached = sampler_of(network).draw(features, np.array([0]), frames, Draws(temperature=0))
+    np.testing.assert_array_equal(cached[0], naive)
+    assert len(set(naive.tolist())) > 2
+
+
+def test_a_style_changes_the_samples_as_in_torch():
+    config = tiny(styles=3)
+    network, features = lively(config), features_of(tiny(), 4)
+    drawn = [sampler_of(network, style=s).draw(features, np.array([0]), 4, Draws(0))[0] for s in range(3)]
+    assert not np.array_equal(drawn[0], drawn[1])
+    logits = network(torch.tensor(drawn[2][None].astype(np.int64)), torch.tensor(features)[None], torch.tensor([2]))
+    np.testing.assert_array_equal(logits[0].argmax(dim=0).numpy(), drawn[2])
+
+
+def test_draws_follow_torch_s_odds_with_the_same_random_numbers():
+    from contrafact.vocoders.wavenet import _kernels
+
+    config = tiny()
+    network, features, temperature = lively(config), features_of(config, 8), 0.8
+    drawn = sampler_of(network).draw(features, np.array([0]), 8, Draws(temperature, seed=3))[0]
+    with torch.no_grad():
+        logits = network(torch.tensor(drawn[None].astype(np.int64)), torch.tensor(features)[None])[0]
+    fractions = [_kernels.draw(np.uint64(3), 0, t) for t in range(len(drawn))]
+    reached = torch.softmax(logits / temperature, dim=0).cumsum(dim=0).T.contiguous()
+    expected = [int(torch.searchsorted(reached[t], f, right=True)) for t, f in enumerate(fractions)]
+    assert np.mean(np.array(expected) == drawn) > 0.99
+    assert np.mean(fractions) == pytest.approx(0.5, abs=0.1)
+    assert len(set(fractions)) == len(fractions)
+
+
+def test_single_precision_agrees_with_double():
+    config = tiny()
+    network, features = lively(config), features_of(config, 30)
+    exact = sampler_of(network).draw(features, np.array([0]), 30, Draws(1.0, seed=1))
+    sampler = sampler_of(network, np.float32)
+    state = sampler.start(1)
+    sampler.draw(features, np.array([0]), 30, Draws(1.0), given=exact, state=state)
+    with torch.no_grad():
+        logits = network(torch.tensor(exact.astype(np.int64)), torch.tensor(features)[None])[0, :, -1]
+    np.testing.assert_allclose(state.logits, logits.numpy(), atol=2e-4)
+
+
+def test_approximations_are_near_the_functions():
+    from numba import njit
+
+    from contrafact.vocoders.wavenet import _kernels
+
+    @njit
+    def evaluate(x, y, gated, exp):
+        for i in range(len(x)):
+            gated[i] = _kernels.gated(x[i], y[i])
+            exp[i] = _kernels.exp_of(-abs(x[i]))
+
+    rng = np.random.default_rng(0)
+    x, y = (np.concatenate([rng.uniform(-30, 30, 20_000), rng.normal(0, 1, 20_000)]).astype(np.float32) for _ in "xy")
+    gated, exp = np.empty_like(x), np.empty_like(x)
+    evaluate(x, y, gated, exp)
+    x64, y64 = x.astype(np.float64), y.astype(np.float64)
+    np.testing.assert_allclose(gated, np.tanh(x64) / (1 + np.exp(-2 * y64)), atol=1e-6)
+    np.testing.assert_allclose(exp, np.exp(-np.abs(x64)), rtol=1e-6, atol=1e-37)
+
+
+def test_the_products_are_vector_code_with_fused_multiplication():
+    import platform
+
+    from llvmlite import binding
+
+    from contrafact.vocoders.wavenet._compiled import kernels
+
+    if platform.machine() != "x86_64" or not binding.get_host_cpu_features().get("fma"):
+        pytest.skip("this processor has no FMA of x86-64")
+    assembly = "".join(kernels().add_product.inspect_asm().values())
+    if not assembly:
+        pytest.skip("the code came from the cache")
+    assert assembly.count("vfmadd") > 8
