@@ -1,9 +1,11 @@
 """Lead sheets against truth: songs of pop909, rendered as a pop band with known beats, chords, key and melody.
 
-    python benchmarks/leadsheet.py [--split test|tune] [--songs 003 034] [--work FOLDER]
+    python benchmarks/leadsheet.py [--hard] [--split test|tune] [--songs 003 034] [--method NAME] [--work FOLDER]
 
 The songs are those of ``leadsheet_manifest.json``, chosen by the rule in `choose_manifest`. Results go to
-``benchmarks/results/leadsheet.json``.
+``benchmarks/results/leadsheet.json``. With ``--hard`` the test songs are played and recorded as
+``leadsheet_hard.json`` says, drawn by `choose_hard`: leads that drown in the band, loud drums, rooms, MP3, sung leads,
+and a soundfont that nothing was trained on (Debian: timgm6mb-soundfont); results go to ``results/leadsheet-hard.json``.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +30,68 @@ from numpy.typing import NDArray
 from record import record
 
 from contrafact.audio import Audio
-from contrafact.data import pop909, songs
+from contrafact.config import from_mapping
+from contrafact.data import maker, pop909, productions, songs, tunes
+from contrafact.data.leads import LEADS, SUNG
+from contrafact.data.productions import Production, Ranges
+from contrafact.data.voice import FRAME_RATE
+from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet, MelodyNote
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.score import Note, Part, Score, Transcription
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "leadsheet_manifest.json"
+HARD_MANIFEST = HERE / "leadsheet_hard.json"
+UNSEEN_FONTS = ("/usr/share/sounds/sf2/TimGM6mb.sf2", "/usr/share/soundfonts/TimGM6mb.sf2")
+SUNG_SONGS = 10
+HARD = Ranges(
+    lead_db=(-6, 3),
+    drums_db=(0, 6),
+    rt60_s=(0.3, 0.8),
+    wet_db=(-12, -3),
+    dry_share=0,
+    noise_share=0.25,
+    noise_snr_db=(25, 45),
+    mp3_share=1,
+    mp3_kbits=(64,),
+    tempo=(0.9, 1.12),
+    groove_share=0.5,
+    jazz_share=0,
+    duo_share=0,
+)
 SAMPLE_RATE = 22_050
 HOP_S = 0.01
 STEPS = 65_535
+HARD_TARGETS = {
+    "beats_f": 0.97,
+    "downbeats_f": 0.90,
+    "chords_majmin": 0.88,
+    "chords_sevenths": 0.70,
+    "melody_rca": 0.90,
+}
 TARGETS = {"beats_f": 0.98, "downbeats_f": 0.80, "chords_majmin": 0.88, "melody_rca": 0.85}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A rendered song: what the lead-sheet reader gets, and the truth."""
+    """A rendered song: what the lead-sheet reader gets, and the truth.
+
+    Attributes:
+        audio: the recording.
+        transcription: what basic-pitch hears in it.
+        lead: name of the lead instrument.
+        sheet: the truth.
+        music_s: first onset and last release.
+        melody: times in seconds and the lead's fundamental in Hz there, 0 where it rests.
+    """
 
     audio: Audio
     transcription: Transcription
-    song: songs.BandSong
+    lead: str
+    sheet: LeadSheet
+    music_s: tuple[float, float]
+    melody: tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def choose_manifest(seed: int = 0, duple: int = 38, triple: int = 6) -> dict[str, Any]:
@@ -74,20 +118,84 @@ def manifest() -> dict[str, Any]:
     return data
 
 
-def load(name: str, work: Path) -> Case:
+def choose_hard(seed: int = 0) -> dict[str, Any]:
+    """The hard productions of the test songs: 34 different lead instruments and 10 sung leads, every second song on a
+    soundfont that nothing was trained on, all other choices drawn from `HARD`.
+    """
+    rng = np.random.default_rng([seed, 909])
+    names = manifest()["test"]
+    leads = [*rng.permutation(list(LEADS))[: len(names) - SUNG_SONGS].tolist(), *[SUNG] * SUNG_SONGS]
+    leads = rng.permutation(leads).tolist()
+    unseen = rng.permutation(np.arange(len(names)) % 2).tolist()
+    chosen = {}
+    for name, lead, font in zip(names, leads, unseen, strict=True):
+        production = productions.draw(HARD, np.random.default_rng([seed, int(name), 909]))
+        chosen[name] = asdict(replace(production, lead=lead, soundfont="TimGM6mb" if font else ""))
+    return {"corpus": "pop909", "rule": choose_hard.__doc__, "draw_seed": seed, "songs": chosen}
+
+
+def write_hard(path: Path = HARD_MANIFEST) -> None:
+    """Write the choice of `choose_hard`, a song a line."""
+    chosen = choose_hard()
+    lines = [f"  {json.dumps(name)}: {json.dumps(production)}" for name, production in chosen.pop("songs").items()]
+    head = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in chosen.items())
+    path.write_text("{\n" + head + ',\n "songs": {\n' + ",\n".join(lines) + "\n }\n}\n", "utf-8")
+
+
+def hard_production(name: str) -> Production:
+    """The committed production of a test song.
+
+    Raises:
+        MissingError: the soundfont that nothing was trained on is not installed.
+    """
+    stored = json.loads(HARD_MANIFEST.read_text("utf-8"))["songs"][name]
+    production = from_mapping(Production, stored)
+    if production.soundfont != "TimGM6mb":
+        return production
+    font = next((f for f in UNSEEN_FONTS if Path(f).is_file()), None)
+    if font is None:
+        raise MissingError("SOUNDFONT_MISSING", "TimGM6mb.sf2 is not installed.", "apt install timgm6mb-soundfont")
+    return replace(production, soundfont=font)
+
+
+def load(name: str, work: Path, hard: bool = False) -> Case:
     """Song ``name`` of the manifest, rendered and transcribed; audio and activations are kept in ``work``."""
+    return _load_hard(name, work) if hard else _load_plain(name, work)
+
+
+def _load_plain(name: str, work: Path) -> Case:
     song = songs.produce(pop909.read(name), manifest()["production_seed"])
     stem = work / f"{name}-{_digest(song)}"
     if not stem.with_suffix(".flac").exists():
         mono = songs.render(song)[0].samples.mean(axis=0)
         low = soxr.resample(mono, songs.SAMPLE_RATE, SAMPLE_RATE)
         replace_file(stem.with_suffix(".flac"), lambda f: soundfile.write(f, low, SAMPLE_RATE))
+    audio, heard = _heard(stem)
+    return Case(audio, heard, song.lead, song.sheet, song.music_s, songs.melody_frames(song.sheet, HOP_S))
+
+
+def _load_hard(name: str, work: Path) -> Case:
+    production = hard_production(name)
+    arrangement = maker.arrange(tunes.read("pop909", name), production, split="test")
+    stem = work / f"{name}-hard-{hashlib.sha256(repr((arrangement.score, production)).encode()).hexdigest()[:8]}"
+    if not (stem.with_suffix(".flac").exists() and stem.with_suffix(".f0.npy").exists()):
+        song = maker.record(arrangement, SAMPLE_RATE)
+        replace_file(stem.with_suffix(".flac"), lambda f: soundfile.write(f, song.mix, SAMPLE_RATE))
+        replace_file(stem.with_suffix(".f0.npy"), lambda f: np.save(f, song.truth.melody_hz))
+    audio, heard = _heard(stem)
+    melody_hz = np.load(stem.with_suffix(".f0.npy")).astype(np.float64)
+    frames = np.arange(len(melody_hz)) / FRAME_RATE, melody_hz
+    return Case(audio, heard, production.lead, arrangement.sheet, arrangement.music_s, frames)
+
+
+def _heard(stem: Path) -> tuple[Audio, Transcription]:
+    """The stored recording, and its transcription, which is made where it is not stored."""
     samples, _ = soundfile.read(stem.with_suffix(".flac"), dtype="float32")
     audio = Audio(samples[np.newaxis], SAMPLE_RATE)
     if not stem.with_suffix(".npz").exists():
         heard = TRANSCRIBERS.build("basic_pitch")(audio)
         replace_file(stem.with_suffix(".npz"), lambda f: np.savez(f, **pack(heard)))
-    return Case(audio, unpack(stem.with_suffix(".npz")), song)
+    return audio, unpack(stem.with_suffix(".npz"))
 
 
 def _digest(song: songs.BandSong) -> str:
@@ -118,24 +226,25 @@ def unpack(path: Path) -> Transcription:
         return Transcription(Score((Part("piano", 0, notes),)), float(stored["frame_rate"]), **arrays)
 
 
-def score_song(case: Case) -> dict[str, float]:
+def score_song(case: Case, method: str = "heuristic") -> dict[str, float]:
     """All figures of one song; ``*_baseline`` are those of plain methods on the same input."""
     started = time.perf_counter()
-    sheet = LEADSHEETS.build("heuristic")(case.audio, case.transcription)
+    sheet = LEADSHEETS.build(method)(case.audio, case.transcription)
     seconds = time.perf_counter() - started
-    truth, span = case.song.sheet, case.song.music_s
+    truth, span = case.sheet, case.music_s
     row = {
         "beats_f": beats_f(truth.beats_s, sheet.beats_s, span),
         "downbeats_f": beats_f(truth.downbeats_s, sheet.downbeats_s, span),
         "metre_right": float(truth.metre == sheet.metre),
-        "chords_majmin": chords_majmin(truth, sheet),
+        "chords_majmin": chord_score(truth, sheet, "majmin"),
+        "chords_sevenths": chord_score(truth, sheet, "sevenths"),
         "key": key_score(truth.key, sheet.key),
-        **{f"melody_{k}": v for k, v in melody_scores(truth, sheet.melody).items()},
+        **{f"melody_{k}": v for k, v in melody_scores(case.melody, sheet.melody).items()},
         "beats_f_baseline": beats_f(truth.beats_s, librosa_beats(case.audio), span),
         "seconds": seconds,
         "duration_s": truth.duration_s,
     }
-    baseline = melody_scores(truth, highest_notes(case.transcription))
+    baseline = melody_scores(case.melody, highest_notes(case.transcription))
     return row | {f"melody_{k}_baseline": v for k, v in baseline.items()}
 
 
@@ -153,12 +262,12 @@ def librosa_beats(audio: Audio) -> NDArray[Any]:
     return np.asarray(beats)
 
 
-def chords_majmin(truth: LeadSheet, sheet: LeadSheet) -> float:
-    """Share of time with the right root and triad (major or minor), where the truth has one of those or none."""
+def chord_score(truth: LeadSheet, sheet: LeadSheet, kind: str) -> float:
+    """Share of time with the right chord, where the truth has one that ``kind`` knows: "majmin" triads, "sevenths"."""
     intervals, labels = zip(*(((c.start_s, c.end_s), c.symbol) for c in sheet.chords), strict=True)
     ref_intervals, ref_labels = zip(*(((c.start_s, c.end_s), c.symbol) for c in truth.chords), strict=True)
     return float(
-        mir_eval.chord.evaluate(np.array(ref_intervals), list(ref_labels), np.array(intervals), list(labels))["majmin"]
+        mir_eval.chord.evaluate(np.array(ref_intervals), list(ref_labels), np.array(intervals), list(labels))[kind]
     )
 
 
@@ -184,9 +293,11 @@ def highest_notes(transcription: Transcription) -> tuple[MelodyNote, ...]:
     return tuple(MelodyNote(a * HOP_S, (b - a) * HOP_S, int(top[a])) for a, b in spans if top[a])
 
 
-def melody_scores(truth: LeadSheet, melody: Sequence[MelodyNote]) -> dict[str, float]:
+def melody_scores(
+    truth: tuple[NDArray[np.float64], NDArray[np.float64]], melody: Sequence[MelodyNote]
+) -> dict[str, float]:
     """mir_eval.melody on 10 ms frames: raw chroma and pitch accuracy, overall accuracy, voicing recall, false alarm."""
-    times, reference = songs.melody_frames(truth, HOP_S)
+    times, reference = truth
     estimate = np.zeros(len(times))
     for n in melody:
         estimate[slice(*np.searchsorted(times, [n.onset_s, n.onset_s + n.duration_s]))] = 440 * 2 ** (
@@ -216,31 +327,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print a table, write the results; 1 where a target is missed."""
     parser = argparse.ArgumentParser(description="Lead sheets against truth on rendered pop songs.")
     parser.add_argument("--split", choices=["test", "tune"], default="test")
+    parser.add_argument("--hard", action="store_true", help="the hard productions of the test songs")
+    parser.add_argument("--method", default="heuristic", help="which lead-sheet reader")
     parser.add_argument("--songs", nargs="*", help="only these (results are then printed, not written)")
     parser.add_argument("--work", type=Path, help="keep rendered audio and activations here")
     options = parser.parse_args(arguments)
+    if options.hard and options.split != "test":
+        parser.error("--hard is about the test songs")
     names = options.songs or manifest()[options.split]
     rows: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name in names:
-            case = load(name, options.work or Path(temporary))
-            rows[name] = score_song(case)
-            print(_line(name, case.song.lead, rows[name]), flush=True)
+            case = load(name, options.work or Path(temporary), options.hard)
+            rows[name] = score_song(case, options.method)
+            print(_line(name, case.lead, rows[name]), flush=True)
             if options.work is None:
                 for file in Path(temporary).iterdir():
                     file.unlink()
     result = summary(rows)
     print(_line("mean", "", result["mean"]))
     print(_line("median", "", result["median"]))
+    targets = HARD_TARGETS if options.hard else TARGETS
     if not options.songs and options.split == "test":
-        record("leadsheet", _result(rows, result))
-    return int(any(result["mean"][k] < target for k, target in TARGETS.items()))
+        suffix = "" if options.method == "heuristic" else f"-{options.method}"
+        record(f"leadsheet{'-hard' if options.hard else ''}{suffix}", _result(rows, result, targets, options.hard))
+    return int(any(result["mean"][k] < target for k, target in targets.items()))
 
 
 SHOWN = (
     "beats_f",
     "downbeats_f",
     "chords_majmin",
+    "chords_sevenths",
     "key",
     "melody_rca",
     "melody_rpa",
@@ -255,13 +373,20 @@ def _line(name: str, lead: str, row: dict[str, float]) -> str:
     return f"{name:6s} {lead:18s} {figures} {baselines}"
 
 
-def _result(rows: dict[str, dict[str, float]], means: dict[str, dict[str, float]]) -> dict[str, Any]:
-    return {
-        "what": "lead sheet against truth on rendered pop909 songs",
-        "targets": TARGETS,
-        **means,
-        "songs": {name: {k: round(v, 4) for k, v in row.items()} for name, row in rows.items()},
-    }
+def _result(
+    rows: dict[str, dict[str, float]], means: dict[str, dict[str, float]], targets: dict[str, float], hard: bool
+) -> dict[str, Any]:
+    what = "lead sheet against truth on rendered pop909 songs"
+    found = {"what": what + (", hard productions" if hard else ""), "targets": targets, **means}
+    if hard:
+        stored = json.loads(HARD_MANIFEST.read_text("utf-8"))["songs"]
+        groups = {
+            "unseen_soundfont": [n for n in rows if stored[n]["soundfont"]],
+            "known_soundfont": [n for n in rows if not stored[n]["soundfont"]],
+            "sung": [n for n in rows if stored[n]["lead"] == SUNG],
+        }
+        found |= {k: summary({n: rows[n] for n in names})["mean"] for k, names in groups.items() if names}
+    return {**found, "songs": {name: {k: round(v, 4) for k, v in row.items()} for name, row in rows.items()}}
 
 
 if __name__ == "__main__":
