@@ -57,10 +57,9 @@ def plan(frames: int, hop: int, receptive_field: int, streams: int, threads: int
     after = -(-(FADE + COMPARED) * 8 // hop)
     most = streams or STREAMS_A_THREAD * threads
     count = max(1, min(most, frames // (SHORTEST * (before + after)) if not streams else frames))
-    if count == 1:
-        return Plan(frames, 1, frames, 0, 0)
-    own = -(-frames // count)
-    return Plan(frames, -(-frames // own), own, before, after)
+    own = max(-(-frames // count), after)  # a seam must not reach into the next one
+    count = -(-frames // own)
+    return Plan(frames, count, own, before, after) if count > 1 else Plan(frames, 1, frames, 0, 0)
 
 
 def join(drawn: Samples, plan: Plan, hop: int) -> Samples:
