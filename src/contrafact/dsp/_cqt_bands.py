@@ -1,4 +1,4 @@
-"""What `ConstantQ` multiplies spectra with: responses of its atoms, duals of the frame, worked out once for a length."""
+"""What `ConstantQ` multiplies spectra with: responses of its atoms, duals of the frame, once for a length."""
 
 from __future__ import annotations
 

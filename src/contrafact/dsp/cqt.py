@@ -68,6 +68,12 @@ class ConstantQ:
                 "A constant-Q transform needs positive settings and a filter scale of at most 2.",
                 "Correct them.",
             )
+        if self.quality <= MAIN_LOBE:
+            raise SettingsError(
+                "CQT_WIDE",
+                f"Atoms of {self.quality:.1f} periods reach down to 0 Hz.",
+                "Take more bins per octave, or a longer filter scale.",
+            )
         if self.frequencies_hz[-1] * (1 + MAIN_LOBE / self.quality) > self.sample_rate / 2:
             raise SettingsError(
                 "CQT_NYQUIST",
