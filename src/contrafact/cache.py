@@ -7,20 +7,24 @@ absent; the oldest entries go when the cache outgrows its limit.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contrafact.errors import ContrafactError, OutputError
-from contrafact.files import write_bytes
+from contrafact.files import writing
 from contrafact.leadsheet import LeadSheet, from_json, to_json
 from contrafact.score import Note, Part, Score, Transcription
 
 LIMIT_BYTES = 2 << 30
+_ACTIVATIONS = ("onset", "note", "contour")
+_BLOCK = 4096  # frames packed at a time
 _STEPS = 65535  # activations are kept as 16-bit fractions: an error of at most 8e-6
 
 
@@ -58,7 +62,7 @@ def load_leadsheet(name: str) -> LeadSheet | None:
 def save_leadsheet(name: str, sheet: LeadSheet) -> LeadSheet:
     """Keep ``sheet``; gives it back as it will be read, so that a cached run equals the first one."""
     text = to_json(sheet)
-    _keep(f"{name}.leadsheet.json", text.encode())
+    _keep(f"{name}.leadsheet.json", lambda file: file.write(text.encode()))
     return from_json(text)
 
 
@@ -66,7 +70,7 @@ def load_transcription(name: str) -> Transcription | None:
     """The transcription kept as ``name``, or None."""
     try:
         with np.load(folder() / f"{name}.transcription.npz") as stored:
-            activations = {k: stored[k].astype(np.float32) / _STEPS for k in ("onset", "note", "contour")}
+            activations = {k: np.divide(stored[k], np.float32(_STEPS), dtype=np.float32) for k in _ACTIVATIONS}
             notes = tuple(Note(float(a), float(b), int(p), int(v)) for a, b, p, v in stored["notes"])
             score = Score((Part("piano", 0, notes),))
             return Transcription(score, float(stored["frame_rate"]), **activations)
@@ -76,18 +80,37 @@ def load_transcription(name: str) -> Transcription | None:
 
 def save_transcription(name: str, transcription: Transcription) -> None:
     """Keep ``transcription``, activations as 16-bit fractions."""
-    packed = {k: np.round(getattr(transcription, k) * _STEPS).astype(np.uint16) for k in ("onset", "note", "contour")}
     notes = [(n.onset_s, n.duration_s, n.pitch, n.velocity) for p in transcription.score.parts for n in p.notes]
-    buffer = io.BytesIO()
-    np.savez(buffer, notes=np.array(notes).reshape(-1, 4), frame_rate=transcription.frame_rate, **packed)
-    _keep(f"{name}.transcription.npz", buffer.getvalue())
+
+    def write(file: IO[bytes]) -> None:
+        with ZipFile(file, "w") as archive:
+            _add(archive, "notes", np.array(notes).reshape(-1, 4))
+            _add(archive, "frame_rate", np.array(transcription.frame_rate))
+            for activation in _ACTIVATIONS:  # one after the other: an hour of them is half a gigabyte
+                _add(archive, activation, _packed(getattr(transcription, activation)))
+
+    _keep(f"{name}.transcription.npz", write)
 
 
-def _keep(name: str, data: bytes) -> None:
+def _add(archive: ZipFile, name: str, array: NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def _packed(activation: NDArray[np.float32]) -> NDArray[np.uint16]:
+    packed = np.empty(activation.shape, np.uint16)
+    for begin in range(0, len(packed), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        packed[rows] = np.round(activation[rows] * _STEPS)
+    return packed
+
+
+def _keep(name: str, write: Callable[[IO[bytes]], object]) -> None:
     """Write an entry; a cache that cannot be written is no reason to fail."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        write_bytes(folder() / name, data)
+        with writing(folder() / name) as file:
+            write(file)
         _shrink()
     except (OSError, OutputError):
         return

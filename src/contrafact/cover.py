@@ -35,6 +35,7 @@ from contrafact.renderers.soundfont import soundfont_id
 from contrafact.report.ears import Ears
 from contrafact.report.facts import Made, source_loudness, write_report
 from contrafact.report.page import EMBED_LIMIT_S, compressed
+from contrafact.report.pictures import salience
 from contrafact.score import Score, Transcription
 from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose, transpose_score
@@ -50,12 +51,12 @@ Progress = Callable[[str, float], None]
 # the stages, and the share of the whole job that each takes on two cores
 STAGES = {
     "decode": 0.06,
-    "transcribe": 0.26,
-    "lead sheet": 0.13,
-    "arrange": 0.07,
-    "render": 0.16,
-    "mix": 0.14,
-    "report": 0.18,
+    "transcribe": 0.25,
+    "lead sheet": 0.11,
+    "arrange": 0.04,
+    "render": 0.13,
+    "mix": 0.33,
+    "report": 0.08,
 }
 
 
@@ -154,22 +155,24 @@ def cover(
         with clock("decode"):
             pool.submit(_load_ahead)
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
-        with clock("transcribe"):
-            transcription = transcribe(sound, settings.preview_s)
+        with clock("transcribe") as told:
+            transcription = transcribe(sound, settings.preview_s, told)
         recording = sound.source.recording
         with clock("lead sheet"):
             page_source = pool.submit(_for_page, recording, work)  # aside, while this stage needs one core
             original = from_json(sheet_text) if edited else leadsheet(sound, transcription, settings.preview_s)
             original = _fitted(original, sound)
+            notes, picture = transcription.score, salience(transcription)
+            del transcription  # activations of an hour are half a gigabyte
         with clock("arrange"):
-            arrangement = arrange(original, transcription.score, settings)
+            arrangement = arrange(original, notes, settings)
             title = sound.source.tags.get("title") or song.stem
             scores = pool.submit(_write_scores, work.folder, original, arrangement, title)
-        with clock("render"):
+        with clock("render") as told:
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
-            parts = renderer(arrangement.score, work.scratch, recording.duration_s)
-        with clock("mix"):
-            mixed, ears = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title))
+            parts = renderer(arrangement.score, work.scratch, recording.duration_s, told)
+        with clock("mix") as told:
+            mixed, ears = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title), told)
         with clock("report"):
             scores.result()
             models = {"soundfont": soundfont_id(settings.soundfont)}
@@ -180,7 +183,8 @@ def cover(
                 asked,
                 chosen,
                 sound,
-                transcription,
+                notes,
+                picture,
                 original,
                 arrangement,
                 mixed,
@@ -221,14 +225,19 @@ def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "",
     return Heard(digest or sha256(song), source, recording.mono(ANALYSIS_RATE), score, played_by)
 
 
-def transcribe(heard: Heard, preview_s: float = 0.0) -> Transcription:
-    """The notes of a song: a MIDI file's own, or what the network hears; kept in the cache."""
+def transcribe(
+    heard: Heard, preview_s: float = 0.0, told: Callable[[float], None] = lambda share: None
+) -> Transcription:
+    """The notes of a song: a MIDI file's own, or what the network hears; kept in the cache.
+
+    ``told`` is called with the share that is done, 0 to 1.
+    """
     if heard.score is not None:
         return painted(heard.score, heard.analysis.duration_s)
     name = cache.key(heard.digest, preview_s)
     known = cache.load_transcription(name)
     if known is None:
-        known = TRANSCRIBERS.build("basic_pitch")(heard.analysis)
+        known = TRANSCRIBERS.build("basic_pitch")(heard.analysis, told)
         cache.save_transcription(name, known)
     return known
 
@@ -379,13 +388,26 @@ def _for_page(recording: Recording, work: Workplace) -> tuple[str, float]:
 
 
 def _mix(
-    parts: dict[str, Recording], chosen: Style, work: Workplace, settings: Settings, tags: dict[str, str]
+    parts: dict[str, Recording],
+    chosen: Style,
+    work: Workplace,
+    settings: Settings,
+    tags: dict[str, str],
+    told: Callable[[float], None],
 ) -> tuple[Mixed, Ears]:
     channels = {name: chosen.channel(name) for name in parts}
     longest = max(parts.values(), key=lambda part: part.frames)
     ears = Ears(parts, longest.sample_rate, longest.frames, ANALYSIS_RATE, embedded=longest.duration_s <= EMBED_LIMIT_S)
-    room, listeners = chosen.mix.room, ears.listeners
-    mixed = mix(parts, channels, room, work.folder, format=settings.format, tags=tags, listeners=listeners)
+    mixed = mix(
+        parts,
+        channels,
+        chosen.mix.room,
+        work.folder,
+        format=settings.format,
+        tags=tags,
+        listeners=ears.listeners,
+        told=told,
+    )
     return mixed, ears
 
 
@@ -411,10 +433,11 @@ class Clock:
         self._progress = progress
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def __call__(self, stage: str) -> Iterator[Callable[[float], None]]:
+        """Times the block, which may tell the share of the stage that is done, 0 to 1."""
         before = sum(STAGES[s] for s in self.timings)
         self._progress(stage, before)
         self.started = time.perf_counter()
-        yield
+        yield lambda share: self._progress(stage, before + share * STAGES[stage])
         self.timings[stage] = round(time.perf_counter() - self.started, 3)
         self._progress(stage, before + STAGES[stage])

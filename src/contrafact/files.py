@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from contrafact.errors import OutputError
 
 PARTIAL_PREFIX = ".partial-"
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` under a temporary name beside ``path``, sync, and rename.
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """A file under a temporary name beside ``path``, open for writing; synced and renamed when the block ends well.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full; nothing is left behind.
@@ -22,15 +26,26 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         handle, temporary = tempfile.mkstemp(prefix=PARTIAL_PREFIX, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as cause:
+        raise output_error(path, cause) from cause
+    finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise output_error(path, cause) from cause
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` whole or not at all, see `writing`.
+
+    Raises:
+        OutputError: as `writing`.
+    """
+    with writing(path) as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:

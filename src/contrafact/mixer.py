@@ -9,10 +9,11 @@ finished sound listens while it is written, which saves decoding the files again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +155,7 @@ def mix(
     format: Format = "wav",
     tags: Mapping[str, str] | None = None,
     listeners: Mapping[str | None, Listener] | None = None,
+    told: Callable[[float], None] = lambda share: None,
 ) -> Mixed:
     """Mix ``parts`` into ``folder/cover.*`` and ``folder/stems/<part>.*``.
 
@@ -170,6 +172,7 @@ def mix(
         tags: of the mix.
         listeners: take every block (2, time) of a part, by name, or of the mix (None) as it is written, in order, each
             in a thread of its own.
+        told: called with the share that is done, 0 to 1.
 
     Raises:
         OutputError: there is nothing to hear, or a file cannot be written.
@@ -184,6 +187,7 @@ def mix(
     listening = listeners or {}
     with ThreadPoolExecutor(cores()) as pool:
         jobs = {n: pool.submit(_place, part, channels.get(n, Channel()), response) for n, part in parts.items()}
+        _tell(told, 0.0, 0.4, jobs.values())
         placed = {name: job.result() for name, job in jobs.items()}
         measure = _measure(placed, total)
         gain_db, curve = _gain_curve(measure, rate)
@@ -200,10 +204,16 @@ def mix(
             for name, part in placed.items()
             for writer in [Writer(files[name], rate, 2, format, may_be_silent=True)]
         ]
+        _tell(told, 0.5, 1.0, [writing, *stems])
         lufs, peak = writing.result()
-        for stem in stems:
-            stem.result()
     return Mixed(cover, files, lufs, peak, gain_db, float(reduction_db), {n: p.lufs for n, p in placed.items()})
+
+
+def _tell(told: Callable[[float], None], start: float, end: float, jobs: Collection[Future[Any]]) -> None:
+    """Wait for jobs, telling how many are done as a share that rises from ``start`` to ``end``."""
+    for done, job in enumerate(as_completed(jobs), 1):
+        job.result()
+        told(start + (end - start) * done / len(jobs))
 
 
 def _nobody(block: Samples) -> None:

@@ -50,7 +50,7 @@ def test_frames_keep_time_over_a_whole_song(seconds: float) -> None:
     inside = times < samples[-1]
     np.testing.assert_allclose(heard.note[inside, 0], times[inside], atol=1e-4)
     frames = len(samples) // bp.HOP + 1
-    even = bp.evenly(heard.contour, frames)
+    even = bp.make_even(heard.contour, frames)
     within = np.arange(frames) / bp.FRAME_RATE < times[inside].max(initial=0)
     np.testing.assert_allclose(even[within, 5], np.arange(frames)[within] / bp.FRAME_RATE, atol=2e-4)
     assert seconds - times[-1] < 2 / bp.FRAME_RATE  # the end of the song is heard too

@@ -139,7 +139,7 @@ def test_preview_transpose_and_format(band_recording, tmp_path):
         ("transcribe", 3),
         ("render", 4),
         ("mix", 8),
-    ):  # told within the stage, not at its borders only
+    ):  # inside the stage too
         assert len({line["done"] for line in lines if line.get("stage") == stage}) >= least
     folder = Path(lines[-1]["folder"])
     assert SoundFile.of(folder / "cover.flac").duration_s == pytest.approx(10, abs=1e-3)

@@ -1,18 +1,21 @@
 """The report page in a real browser: it plays both recordings from the same place, mutes and solos stems, and draws."""
 
+import base64
+import io
 import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from contrafact.audio import Audio, Recording
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.report.page import PageSound, Scene, compressed, write_page
-from contrafact.report.pictures import COLOURS, peaks, spectrogram
-from contrafact.score import Note, Part, Score
-from contrafact.transcribers._painted import painted
+from contrafact.report.pictures import COLOURS, peaks, salience, spectrogram
+from contrafact.score import Note, Part, Score, Transcription
+from contrafact.transcribers._painted import FRAME_RATE, painted
 
 RATE, SECONDS = 44_100, 6.0
 HOSTILE = "Tune </script><script>document.title='owned'</script> & \"quotes\""
@@ -56,7 +59,7 @@ def page(tmp_path_factory) -> Path:
         cover_analysis=Audio(tone(330, rate=22_050)[None], 22_050),
         cover=folder / "cover.wav",
         sounds=sounds,
-        transcription=painted(score, SECONDS),
+        salience=salience(painted(score, SECONDS)),
         original=sheet,
         arranged=sheet,
         score=score,
@@ -176,3 +179,14 @@ def test_pictures_show_what_sounds():
     assert heights[-100] == 100
     assert len(np.unique(COLOURS.sum(axis=1))) > 200
     assert spectrogram(audio).startswith("data:image/png;base64,")
+
+
+def test_the_picture_of_notes_is_never_wider_than_browsers_draw():
+    notes = np.zeros((310_000, 88), np.float32)
+    notes[155_000:, 60 - 21] = 1.0  # half of an hour
+    heard = Transcription(Score(()), FRAME_RATE, notes, notes, np.zeros((len(notes), 264), np.float32))
+    picture = salience(heard)
+    with Image.open(io.BytesIO(base64.b64decode(picture["image"].partition(",")[2]))) as image:
+        assert 31_000 < image.width <= 32_000
+        row = np.array(image)[round(picture["high_pitch"] - 0.5) - 60, :, 3]
+    assert np.flatnonzero(row)[0] / picture["rate"] == pytest.approx(155_000 / FRAME_RATE, abs=1 / picture["rate"])

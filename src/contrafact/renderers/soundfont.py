@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +73,15 @@ class Config:
             raise ValueError(f"processes is {self.processes}, but must be 0 or more")
 
 
-def build(config: Config) -> Callable[[Score, Path, float], dict[str, Recording]]:
+def build(config: Config) -> Callable[..., dict[str, Recording]]:
     """A renderer with these settings; what it needs is looked for when it plays."""
 
-    def render(score: Score, folder: Path, duration_s: float) -> dict[str, Recording]:
+    def render(
+        score: Score, folder: Path, duration_s: float, told: Callable[[float], None] = lambda share: None
+    ) -> dict[str, Recording]:
         """Play every part into a raw file in ``folder``, each exactly ``duration_s`` seconds long.
+
+        ``told`` is called with the share that is done.
 
         Raises:
             MissingError: FLUIDSYNTH_MISSING or SOUNDFONT_MISSING.
@@ -95,6 +99,9 @@ def build(config: Config) -> Callable[[Score, Path, float], dict[str, Recording]
                 i: pool.submit(_play, score.parts[i], font, folder / f"part-{i}.f32", frames, config) for i in order
             }
             try:
+                for done, job in enumerate(as_completed(jobs.values()), 1):
+                    job.result()
+                    told(done / len(jobs))
                 return {part.name: jobs[i].result() for i, part in enumerate(score.parts)}
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -21,7 +21,7 @@ from contrafact.metrics.content import content_figures
 from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, style_score
 from contrafact.mixer import Mixed
 from contrafact.report.page import Scene, write_page
-from contrafact.score import Note, Part, Score, Transcription
+from contrafact.score import Note, Part, Score
 from contrafact.style import Knobs, Style
 from contrafact.theory.transpose import transpose
 from contrafact.workplace import Workplace
@@ -56,7 +56,8 @@ class Made:
     """A cover that is rendered and mixed, with all that led to it.
 
     Attributes:
-        source_audio, sounds: what the page plays, see `page.Scene`.
+        notes: all notes of the song, as transcribed.
+        salience, source_audio, sounds: what the page shows and plays, see `page.Scene`.
         source_lufs: integrated loudness of the source.
         cover_audio: the mix in mono at the rate of ``heard.analysis``.
     """
@@ -65,7 +66,8 @@ class Made:
     settings: dict[str, Any]
     style: Style
     heard: Heard
-    transcription: Transcription
+    notes: Score
+    salience: dict[str, Any]
     original: LeadSheet
     arrangement: Arrangement
     mixed: Mixed
@@ -199,7 +201,7 @@ def source_loudness(recording: Recording) -> float:
 def _heard_parts(made: Made) -> Score:
     """The song's own melody and all its notes, as the style statistics of a copy of the input see them."""
     melody = Part("melody", 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in made.original.melody))
-    return Score((melody, *made.transcription.score.parts))
+    return Score((melody, *made.notes.parts))
 
 
 def _source(made: Made) -> dict[str, Any]:
@@ -249,7 +251,7 @@ def _scene(made: Made, report: dict[str, Any]) -> Scene:
         cover_analysis=made.cover_audio,
         cover=made.mixed.cover,
         sounds=made.sounds,
-        transcription=made.transcription,
+        salience=made.salience,
         original=made.original,
         arranged=made.arrangement.sheet,
         score=made.arrangement.score,

@@ -16,8 +16,8 @@ from contrafact.audio import Audio, MemoryWriter, Recording, Resampler, Samples
 from contrafact.audio import mono as mean
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet
-from contrafact.report.pictures import peaks, salience, spectrogram
-from contrafact.score import Score, Transcription
+from contrafact.report.pictures import peaks, spectrogram
+from contrafact.score import Score
 
 EMBED_LIMIT_S = 15 * 60.0
 PAGE_RATE = 22_050  # enough to compare by ear; the files beside the page are whole
@@ -34,7 +34,8 @@ class Scene:
         analysis, cover_analysis: both recordings in mono, for the pictures.
         cover: the finished file inside the cover's folder.
         sounds: data URIs of the stems, by name, and of the cover (None); empty where the song is too long to embed.
-        transcription, original, arranged, score: what was heard, and what was made of it.
+        salience: picture of the notes that were heard, see `pictures.salience`.
+        original, arranged, score: what was read from them, and what was made of it.
         lufs: integrated loudness of "original" and "cover"; the page turns the louder one down.
         figures, style_rows: rows for the tables, ready to print.
         report: the report itself, for its warnings, settings and versions.
@@ -48,7 +49,7 @@ class Scene:
     cover_analysis: Audio
     cover: Path
     sounds: Mapping[str | None, str]
-    transcription: Transcription
+    salience: dict[str, Any]
     original: LeadSheet
     arranged: LeadSheet
     score: Score
@@ -78,7 +79,7 @@ def write_page(path: Path, scene: Scene) -> None:
         "melodies": {"original": _melody(scene.original), "cover": _played(scene.score)},
         "waveforms": {"original": peaks(scene.analysis), "cover": peaks(scene.cover_analysis)},
         "spectrograms": {"original": spectrogram(scene.analysis), "cover": spectrogram(scene.cover_analysis)},
-        "salience": salience(scene.transcription),
+        "salience": scene.salience,
         "figures": list(scene.figures),
         "style_rows": list(scene.style_rows),
         "warnings": [w["message"] for w in scene.report["warnings"]],

@@ -20,6 +20,7 @@ _N_FFT = 1024
 _FLOOR_DB = 75.0
 SALIENCE_LOW, SALIENCE_HIGH = 40, 92
 SALIENCE_RATE = 20.0
+SALIENCE_WIDTH = 32_000  # pixels; what browsers draw of wider pictures differs
 # dark to light through blue, violet, orange: equal steps of level look like equal steps of lightness
 _STOPS = np.array([[8, 8, 16], [42, 20, 90], [130, 30, 110], [220, 80, 60], [250, 170, 60], [255, 245, 200]])
 COLOURS = np.stack(
@@ -29,9 +30,10 @@ COLOURS = np.stack(
 
 def peaks(audio: Audio) -> list[int]:
     """Largest magnitude in each of `PEAKS` equal stretches, in percent of the loudest."""
-    samples = np.abs(audio.samples).max(axis=0)
-    edges = np.linspace(0, len(samples), PEAKS + 1).astype(int)[:-1]
-    values = np.maximum.reduceat(samples, np.minimum(edges, len(samples) - 1))
+    length = audio.samples.shape[1]
+    edges = np.minimum(np.linspace(0, length, PEAKS + 1).astype(int)[:-1], length - 1)
+    highest, lowest = (f.reduceat(audio.samples, edges, axis=1) for f in (np.maximum, np.minimum))
+    values = np.maximum(highest, -lowest).max(axis=0)
     return [round(v) for v in (100 * values / max(float(values.max()), 1e-9)).tolist()]
 
 
@@ -39,7 +41,7 @@ def spectrogram(audio: Audio) -> str:
     """A PNG data URI of mono ``audio``'s power in dB, 0 Hz (bottom) to 8 kHz, the whole song on one width."""
     samples = audio.samples[0]
     centres = np.linspace(0, max(len(samples) - _N_FFT, 0), SPECTROGRAM_WIDTH * 2).astype(int)
-    padded = np.pad(samples, (0, _N_FFT))
+    padded = samples if len(samples) >= _N_FFT else np.pad(samples, (0, _N_FFT))
     windows = np.stack([padded[c : c + _N_FFT] for c in centres]) * np.hanning(_N_FFT).astype(np.float32)
     power = np.abs(scipy.fft.rfft(windows, axis=1)) ** 2
     power = power.reshape(SPECTROGRAM_WIDTH, 2, -1).mean(axis=1)
@@ -50,9 +52,10 @@ def spectrogram(audio: Audio) -> str:
 
 
 def salience(transcription: Transcription) -> dict[str, Any]:
-    """The note activations as a translucent picture, one pixel a semitone and 1/20 s, with its scale."""
-    step = transcription.frame_rate / SALIENCE_RATE
+    """The note activations as a translucent picture and its scale: a pixel is a semitone and 1/20 s, longer at need."""
     frames = len(transcription.note)
+    rate = min(SALIENCE_RATE, SALIENCE_WIDTH * transcription.frame_rate / max(frames, 1))
+    step = transcription.frame_rate / rate
     edges = np.arange(0, frames, step).astype(int)
     columns = slice(SALIENCE_LOW - 21, SALIENCE_HIGH - 21 + 1)
     pooled = np.maximum.reduceat(transcription.note[:, columns], edges, axis=0) if frames else np.zeros((1, 53))
@@ -61,7 +64,7 @@ def salience(transcription: Transcription) -> dict[str, Any]:
     picture[..., 3] = alpha
     return {
         "image": png(picture),
-        "rate": SALIENCE_RATE,
+        "rate": rate,
         "low_pitch": SALIENCE_LOW - 0.5,
         "high_pitch": SALIENCE_HIGH + 0.5,
     }

@@ -83,8 +83,10 @@ class Activations:
     contour: Floats
 
 
-def build(config: Config) -> Callable[[Audio], Transcription]:
-    """The transcriber; the model is found and verified now, so that a missing one is told before any work.
+def build(config: Config) -> Callable[..., Transcription]:
+    """The transcriber, which also takes who is told the share that is done.
+
+    The model is found and verified now, so that a missing one is told before any work.
 
     Raises:
         MissingError: the model file is not installed.
@@ -92,11 +94,11 @@ def build(config: Config) -> Callable[[Audio], Transcription]:
     session = open_session(MODEL.locate())
     threads = config.threads or cores()
 
-    def transcribe(audio: Audio) -> Transcription:
+    def transcribe(audio: Audio, told: Callable[[float], None] = lambda share: None) -> Transcription:
         samples = _network_audio(audio)
-        heard = activations(session, samples, threads)
+        heard = activations(session, samples, threads, told)
         part = Part("piano", 0, tuple(_notes(heard, config.decoding)))
-        even = (evenly(a, len(samples) // HOP + 1) for a in (heard.onset, heard.note, heard.contour))
+        even = (make_even(a, len(samples) // HOP + 1) for a in (heard.onset, heard.note, heard.contour))
         return Transcription(Score((part,)), FRAME_RATE, *even)
 
     return transcribe
@@ -108,13 +110,16 @@ def frame_times(frames: int) -> NDArray[np.float64]:
     return np.asarray((window * STRIDE + inside * HOP) / SAMPLE_RATE)
 
 
-def activations(session: InferenceSession, samples: Floats, threads: int = 1) -> Activations:
+def activations(
+    session: InferenceSession, samples: Floats, threads: int = 1, told: Callable[[float], None] = lambda share: None
+) -> Activations:
     """Run the network over a song.
 
     Args:
         session: the network.
         samples: mono at 22,050 Hz, shape (time,).
         threads: windows computed at the same time.
+        told: called with the share that is done, 0 to 1.
 
     Returns:
         Frames at `frame_times`, up to the end of the song.
@@ -131,22 +136,25 @@ def activations(session: InferenceSession, samples: Floats, threads: int = 1) ->
             target[rows] = kept[: rows.stop - rows.start]
 
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(run, range(0, windows, BATCH)):
-            pass
+        for done, _ in enumerate(pool.map(run, range(0, windows, BATCH)), 1):
+            told(min(1.0, done * BATCH / windows))
     return result
 
 
-def evenly(activation: Floats, frames: int) -> Floats:
-    """Bring frames at `frame_times` to an even rate, linearly: (.., bins) to (frames, bins) at i / FRAME_RATE."""
-    even = np.empty((frames, activation.shape[1]), np.float32)
+def make_even(activation: Floats, frames: int) -> Floats:
+    """Bring frames at `frame_times` to an even rate, linearly: (.., bins) to (frames, bins) at i / FRAME_RATE.
+
+    In place, because an hour of them is half a gigabyte: frames only move forward, so no block needs what an earlier
+    one has overwritten. What is given back is the beginning of ``activation``.
+    """
     at = np.interp(np.arange(frames) / FRAME_RATE, frame_times(len(activation)), np.arange(len(activation)))
     for begin in range(0, frames, BLOCK):
         block = at[begin : begin + BLOCK]
         before = block.astype(np.int64)
         after = np.minimum(before + 1, len(activation) - 1)
         share = (block - before).astype(np.float32)[:, None]
-        even[begin : begin + BLOCK] = (1 - share) * activation[before] + share * activation[after]
-    return even
+        activation[begin : begin + len(block)] = (1 - share) * activation[before] + share * activation[after]
+    return activation[:frames]
 
 
 def _cut(samples: Floats, first: int, count: int) -> Floats:
