@@ -33,6 +33,28 @@ def test_test_and_tuning_songs_are_apart(manifest: dict[str, list[str]]) -> None
     assert not any(name.endswith("7") for name in manifest["test"])
 
 
+def test_nothing_may_learn_from_the_test_songs(manifest: dict[str, list[str]]) -> None:
+    assert set(manifest["test"]) == pop909.BENCHMARK
+    assert {pop909.split(name) for name in manifest["test"]} == {"test"}
+
+
+def test_hard_productions_follow_their_rule(manifest: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import leadsheet
+
+    stored = json.loads((BENCHMARKS / "leadsheet_hard.json").read_text("utf-8"))["songs"]
+    assert json.loads(json.dumps(leadsheet.choose_hard()))["songs"] == stored
+    assert sorted(stored) == sorted(manifest["test"])
+    assert len({p["lead"] for p in stored.values()} - {"sung"}) >= 30
+    assert sum(p["lead"] == "sung" for p in stored.values()) == 10
+    assert sum(p["soundfont"] == "TimGM6mb" for p in stored.values()) == 22
+    for p in stored.values():
+        assert -6 <= p["lead_db"] <= 3
+        assert 0 <= p["drums_db"] <= 6
+        assert 0.3 <= p["rt60_s"] <= 0.8
+        assert p["mp3_kbits"] == 64
+
+
 @pytest.mark.slow
 def test_the_songs_are_those_that_the_rule_draws(
     manifest: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch

@@ -237,7 +237,7 @@ def _spans(changes: list[tuple[float, str]], length: float) -> Iterator[WrittenC
     ordered = sorted((c for c in changes if c[0] < length), key=lambda c: c[0])
     kept = [c for i, c in enumerate(ordered) if i + 1 == len(ordered) or ordered[i + 1][0] > c[0]]
     merged = [c for i, c in enumerate(kept) if i == 0 or c[1] != kept[i - 1][1]]
-    ends = [*(start for start, _ in merged[1:]), length]
+    ends = [*(start for start, _ in merged[1:]), length][: len(merged)]
     for (start, symbol), end in zip(merged, ends, strict=True):
         yield WrittenChord(start, end, symbol)
 

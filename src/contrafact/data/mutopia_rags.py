@@ -68,15 +68,15 @@ class Rag:
         change their pitch class most.
         """
         bass = _lowest(self.left)
-        phase = np.round(np.array([o for o, _ in bass]) * STEPS_PER_QUARTER).astype(int) % (
-            BAR_QUARTERS * STEPS_PER_QUARTER
-        )
-        depth = np.array([60.0 - p for _, p in bass])
-        beat = int(np.argmax([depth[phase % STEPS_PER_QUARTER == k].sum() for k in range(STEPS_PER_QUARTER)]))
-        moves = np.array([0, *(np.diff([p % 12 for _, p in bass]) != 0)])
-        options = [beat + STEPS_PER_QUARTER * k for k in range(BAR_QUARTERS)]
-        best = max(options, key=lambda k: (moves * np.maximum(depth, 0))[phase == k].sum())
-        return best / STEPS_PER_QUARTER
+        step = np.round(np.array([onset for onset, _ in bass]) * STEPS_PER_QUARTER).astype(int)
+        pitch = np.array([p for _, p in bass])
+        depth = [(60.0 - pitch[step % STEPS_PER_QUARTER == k]).sum() for k in range(STEPS_PER_QUARTER)]
+        beat = int(np.argmax(depth))
+        on_beat = step % STEPS_PER_QUARTER == beat
+        bar = (step[on_beat][1:] - beat) // STEPS_PER_QUARTER % BAR_QUARTERS
+        moves = np.diff(pitch[on_beat] % 12) != 0
+        changes = [int(moves[bar == k].sum()) for k in range(BAR_QUARTERS)]
+        return float(beat / STEPS_PER_QUARTER + int(np.argmax(changes)))
 
     def score(self, tempo_bpm: float) -> Score:
         """Parts "right" and "left" on a piano, on a grid of bars of two, at this tempo.

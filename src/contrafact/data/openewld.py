@@ -85,7 +85,7 @@ class Song:
         quarter_s = 60 / tempo_bpm / beat
         w = self.written
         beats = np.arange(w.first_bar % beat, w.length - 1e-6, beat)
-        bars = np.array(w.bars)[:: 2 if self.metre == "2/4" else 1]
+        bars = np.array([b for b in w.bars if b >= w.first_bar])[:: 2 if self.metre == "2/4" else 1]
         near = np.abs(beats[:, None] - bars[None]).min(axis=1) < beat / 2
         chords = [Chord(c.start * quarter_s, c.end * quarter_s, c.symbol) for c in w.chords]
         if not chords or chords[0].start_s > 0:
