@@ -1,0 +1,184 @@
+"""Phase recovery: librosa's numbers, the properties of projections, and sound from each kind of features."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from contrafact.audio import Audio
+from contrafact.dsp.stft import istft, stft
+from contrafact.errors import SettingsError
+from contrafact.metrics.sound import evaluate, spectral_convergence_db
+from contrafact.registry import VOCODERS
+from contrafact.representation import Representation
+from contrafact.vocoders import _cqt_recovery, _phase_recovery
+from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
+from contrafact.vocoders.griffin_lim import fill_spectrum, octaves_above
+
+RATE = 22_050
+
+
+def music(seconds: float = 1.5, rate: int = RATE, seed: int = 0) -> np.ndarray:
+    """Plucked chords and noise bursts."""
+    draw = np.random.default_rng(seed)
+    t = np.arange(int(seconds * rate)) / rate
+    out = 0.02 * draw.standard_normal(len(t)) * (t % 0.25 < 0.03)
+    for onset in np.arange(0, seconds, 0.4):
+        for hz in 110 * 2 ** (draw.choice(30, 3) / 12):
+            rise = np.clip((t - onset) * 200, 0, 1)
+            tone = sum(np.sin(2 * np.pi * hz * k * (t - onset)) / k**1.2 for k in range(1, 9) if hz * k < rate / 2.2)
+            out += 0.08 * rise * np.exp(-4 * np.maximum(t - onset, 0)) * tone
+    return out.astype(np.float32)
+
+
+def magnitudes(samples: np.ndarray, window: int = 1024, hop: int = 256) -> np.ndarray:
+    return np.abs(stft(samples, window, hop))
+
+
+def convergence(wanted: np.ndarray, samples: np.ndarray) -> float:
+    return spectral_convergence_db(magnitudes(wanted), samples[: len(wanted)], 1024, 256)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.99])
+def test_a_round_is_the_plain_formula(momentum: float) -> None:
+    samples = music(0.4)
+    wanted = magnitudes(samples)
+    start = _phase_recovery.turned(np.random.default_rng(1).random(wanted.T.shape, dtype=np.float32)) * wanted.T
+    fast = _phase_recovery._Recovery(wanted.T.copy(), 1024, 256, 0, len(samples)).run(start.copy(), Rounds(5, momentum))
+    phased, before = start.T.astype(np.complex128), 0.0
+    for _ in range(5):
+        projected = stft(istft(phased, len(samples), 1024, 256), 1024, 256)
+        accelerated = projected + momentum * (projected - before) if momentum else projected
+        phased, before = wanted * accelerated / np.abs(accelerated), projected
+    np.testing.assert_allclose(fast, istft(phased, len(samples), 1024, 256), atol=1e-3)
+
+
+def test_plain_rounds_never_get_worse_and_fast_ones_are_better() -> None:
+    samples = music(0.8)
+    plain = [
+        convergence(samples, griffin_lim(magnitudes(samples), 1024, 256, Rounds(n, 0.0), len(samples)))
+        for n in (0, 1, 4, 16, 32)
+    ]
+    assert (np.diff(plain) < 1e-3).all()
+    fast = convergence(samples, griffin_lim(magnitudes(samples), 1024, 256, Rounds(32), len(samples)))
+    assert fast < plain[-1] - 1
+
+
+def test_starting_along_peaks_beats_starting_at_random() -> None:
+    gains = []
+    for seed in range(3):
+        samples = music(1.0, seed=seed)
+        random, along = (
+            convergence(
+                samples, griffin_lim(magnitudes(samples), 1024, 256, Rounds(20, 0.99, start, seed), len(samples))
+            )
+            for start in ("random", "advance")
+        )
+        gains.append(random - along)
+    assert np.median(gains) > 1
+
+
+def test_as_near_as_librosas() -> None:
+    librosa = pytest.importorskip("librosa")
+    samples = music(0.7)
+    wanted = magnitudes(samples)
+    theirs = librosa.griffinlim(wanted, n_iter=20, n_fft=1024, hop_length=256, length=len(samples), random_state=0)
+    ours = griffin_lim(wanted, 1024, 256, Rounds(20), len(samples))
+    assert convergence(samples, ours) < convergence(samples, theirs) + 0.5
+
+
+def test_true_phases_are_a_fixed_point() -> None:
+    samples = music(0.5)
+    true = stft(samples, 1024, 256).T.copy()
+    recovery = _phase_recovery._Recovery(np.abs(true), 1024, 256, 0, len(samples))
+    np.testing.assert_allclose(recovery.run(true, Rounds(10)), samples, atol=1e-4)
+
+
+def test_seed_decides_random_starts() -> None:
+    wanted = magnitudes(music(0.3))
+    one, same, other = (griffin_lim(wanted, 1024, 256, Rounds(2, 0.99, "random", seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_chunks_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = music(4.0)
+    whole = convergence(samples, griffin_lim(magnitudes(samples), 1024, 256, Rounds(30)))
+    monkeypatch.setattr(_phase_recovery, "CHUNK_VALUES", 513 * 100)
+    chunked = griffin_lim(magnitudes(samples), 1024, 256, Rounds(30))
+    assert convergence(samples, chunked) < whole + 2
+    error = np.abs(np.abs(stft(chunked[: len(samples)], 1024, 256)) - magnitudes(samples)).sum(axis=0)
+    assert error.max() < 4 * np.sort(error)[-20:].mean()
+
+
+@pytest.mark.parametrize(
+    ("representation", "most"),
+    [
+        (Representation("stft", bins=513, scaling="magnitude"), 0.12),
+        (Representation("mel"), 0.5),
+        (Representation("mel", high_hz=5000.0), 1.2),
+        (Representation("cqt", 16_000, 256, 84, low_hz=32.7), 1.3),
+        (Representation("cqt", 16_000, 256, 336, low_hz=32.7, bins_per_octave=48, filter_scale=0.8), 1.3),
+    ],
+)
+def test_sound_from_each_kind_of_features(representation: Representation, most: float) -> None:
+    samples = music(1.5, representation.sample_rate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        features = representation.analyse(Audio(samples[None], representation.sample_rate))
+    made = VOCODERS.build("griffin_lim", representation=representation.to_mapping(), iterations=20)(features)
+    assert made.shape == (1, features.shape[2] * representation.hop_samples)
+    distance = evaluate(samples, made[0, : len(samples)], representation.sample_rate)
+    assert distance.log_mel_l1 < most
+    silence = evaluate(samples, np.zeros_like(samples), representation.sample_rate)
+    assert distance.log_mel_l1 < 0.6 * silence.log_mel_l1
+
+
+def test_the_band_above_is_filled_by_the_stated_rule() -> None:
+    spectrum = np.zeros((513, 2), np.float32)
+    spectrum[150] = 1
+    fill_spectrum(spectrum, 256, 6.0206)
+    assert np.flatnonzero(spectrum[:, 0]).tolist() == [150, 300, 301]
+    np.testing.assert_allclose(spectrum[300], 0.5, rtol=1e-3)
+    wide = octaves_above(np.arange(1, 25, dtype=np.float32)[:, None] * np.ones((1, 3), np.float32), 40, 12, 12.0412)
+    np.testing.assert_allclose(wide[24:36, 0], 0.25 * np.arange(13, 25), rtol=1e-3)
+    np.testing.assert_allclose(wide[36:40, 0], 0.0625 * np.arange(13, 17), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "representation",
+    [Representation("mel", high_hz=4000.0), Representation("cqt", RATE, 256, 72, low_hz=32.7)],
+)
+def test_filling_is_an_option(representation: Representation) -> None:
+    samples = music(0.7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        features = representation.analyse(Audio(samples[None], RATE))
+    energy = []
+    for settings in ({"above": "silence"}, {"tilt_db": 18.0}, {}):
+        build = VOCODERS.build("griffin_lim", representation=representation.to_mapping(), iterations=4, **settings)
+        energy.append(float((magnitudes(build(features)[0])[300:] ** 2).sum()))
+    assert energy[0] < 0.5 * energy[1] < 0.5 * energy[2]
+
+
+def test_long_constant_q_images_are_made_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    representation = Representation("cqt", 16_000, 128, 60, low_hz=65.4)
+    samples = music(4.0, 16_000)
+    features = representation.analyse(Audio(samples[None], 16_000))
+    vocoder = VOCODERS.build("griffin_lim", representation=representation.to_mapping(), iterations=10)
+    whole = evaluate(samples, vocoder(features)[0, : len(samples)], 16_000)
+    monkeypatch.setattr(_cqt_recovery, "CHUNK_S", 1.5)
+    monkeypatch.setattr(_cqt_recovery, "OVERLAP_S", 0.5)
+    chunked = evaluate(samples, vocoder(features)[0, : len(samples)], 16_000)
+    assert chunked.log_mel_l1 < whole.log_mel_l1 + 0.15
+    assert chunked.multi_resolution_stft < whole.multi_resolution_stft + 0.2
+
+
+def test_wrong_settings_are_refused() -> None:
+    for wrong in ({"momentum": 1.5}, {"iterations": -1}, {"start": "zero"}, {"above": "noise"}):
+        with pytest.raises(SettingsError):
+            VOCODERS.build("griffin_lim", **wrong)
+    with pytest.raises(SettingsError, match="holds the phases already"):
+        VOCODERS.build("griffin_lim", representation={"kind": "instantaneous_frequency", "bins": 1024})
