@@ -92,8 +92,10 @@ def _emit_tile_product(streams: int, context: Any, builder: Any, signature: Any,
     sums = [builder.phi(vector) for _ in range(streams)]
     column = builder.load(builder.bitcast(builder.gep(first, [builder.mul(k, number(TILE))]), vector.as_pointer()))
     column.align = align
-    soon = builder.gep(first, [builder.add(ahead, builder.mul(k, pace))])
-    builder.call(prefetch, [builder.bitcast(soon, byte), *(ir.Constant(ir.IntType(32), n) for n in (0, 2, 1))])
+    soon = builder.add(ahead, builder.mul(k, pace))
+    for line in range(2 if streams == 1 else 1):  # a lone stream reads a row of two cache lines in each step
+        place = builder.gep(first, [builder.add(soon, number(line * TILE // 2))])
+        builder.call(prefetch, [builder.bitcast(place, byte), *(ir.Constant(ir.IntType(32), n) for n in (0, 2, 1))])
     added = [
         builder.call(multiply_add, [column, spread(builder.load(builder.gep(at, [k]))), total])
         for at, total in zip(inputs_at, sums, strict=True)
@@ -237,6 +239,10 @@ def set_condition(out, rows, frame, share, streams, begin, width):  # type: igno
     """out (streams, width) = that part of the frame's rows, with a share of the next frame's."""
     following = min(frame + 1, len(rows) - 1)
     for s in range(streams):
+        if share == 0:
+            for j in range(width):
+                out[np.uint64(s * width + j)] = rows[frame, s, begin + j]
+            continue
         for j in range(width):
             step = rows[following, s, begin + j] - rows[frame, s, begin + j]
             out[np.uint64(s * width + j)] = rows[frame, s, begin + j] + share * step

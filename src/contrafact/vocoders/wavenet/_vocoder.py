@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from contrafact.vocoders.wavenet._weights import Weights, below, conditions, pac
 Features = NDArray[Any]
 Samples = NDArray[np.float32]
 TOP = ("embedding.weight", "head.weight", "head.bias", "out.weight", "out.bias")
-HOW_TO_GET_WEIGHTS = "Train some with the recipe wavenet and name the exported file: --set weights=FILE.safetensors."
+PREFIX = "wavenet/"  # of the network in an exported run
+HOW_TO_GET_WEIGHTS = "Train the recipe wavenet, export it to a .safetensors file and name that file as weights."
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Model:
 
 
 def read_model(path: Path) -> Model:
-    """Weights and the card (JSON) beside them.
+    """Weights and the card (JSON) beside them, as `contrafact.training.export` writes them.
 
     Raises:
         MissingError: WEIGHTS_MISSING.
@@ -90,8 +91,9 @@ def read_model(path: Path) -> Model:
         data, card = path.read_bytes(), json.loads(card_path.read_text("utf-8"))
         if hashlib.sha256(data).hexdigest() != card["sha256"]:
             raise ValueError("its hash differs from its card's")
-        network = from_mapping(Network, card["network"], "network")
-        model = Model(network, load(data), bool(card.get("reverse_time", False)))
+        config = from_mapping(Config, card["config"], "config")
+        weights = {name.removeprefix(PREFIX): array for name, array in load(data).items()}
+        model = Model(config.network, weights, config.reverse_time)
         _check(model)
         return model
     except (OSError, ValueError, KeyError, TypeError, SettingsError, SafetensorError) as cause:
@@ -106,29 +108,6 @@ def _check(model: Model) -> None:
     if bad:
         raise ValueError(f"{bad[0]} is not finite")
     model.sampler()
-
-
-def write_model(model: Model, path: Path, facts: dict[str, Any] | None = None) -> None:
-    """Write weights as float16 where that loses nothing that matters, and their card.
-
-    Args:
-        model: what to write.
-        path: ends with ``.safetensors``; the card has the same name with ``.json``.
-        facts: further facts for the card: data and their licence, recipe, figures.
-    """
-    from safetensors.numpy import save
-
-    from contrafact.files import write_bytes, write_text
-
-    data = save({name: np.ascontiguousarray(array, dtype=np.float16) for name, array in model.weights.items()})
-    card = {
-        **(facts or {}),
-        "network": asdict(model.network),
-        "reverse_time": model.reverse_time,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-    write_bytes(path, data)
-    write_text(path.with_suffix(".json"), json.dumps(card, indent=1))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from contrafact.nn.wavenet import Upsampler, WaveNetStack
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Game, Networks, Player
 from contrafact.vocoders.wavenet import CODES, Config, Network
-from contrafact.vocoders.wavenet._vocoder import Model, write_model
 
 SILENCE = CODES // 2  # the code before the first one
 
@@ -107,14 +106,12 @@ class Data:
         folder: of excerpts; "" takes the environment's ``CONTRAFACT_EXCERPTS``.
         frames: of a training example, besides those that only fill the receptive field.
         quietest_db: examples are taken at a random level from there to full scale.
-        reverse_time: learn to draw from the end to the beginning.
         held_out: excerpts at the end of the collection that are not learned from.
     """
 
     folder: str = ""
     frames: int = 32
     quietest_db: float = -12.0
-    reverse_time: bool = False
     held_out: int = 8
 
 
@@ -128,7 +125,7 @@ class Excerpts:
         sound = excerpts.load(Path(folder))
         known = len(sound) - data.held_out
         self._sound = sound[:known] if known > 0 else sound
-        self._network, self._data = config.network, data
+        self._network, self._data, self._reversed = config.network, data, config.reverse_time
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
         """``codes`` (size, time) and ``features`` (size, bins, frames); first comes what fills the receptive field."""
@@ -142,7 +139,7 @@ class Excerpts:
         begin = int(draw.integers(max(len(row) - length, 0) + 1))
         wave = np.pad(row[begin : begin + length], (0, max(0, length - len(row)))).astype(np.float32)
         wave *= np.float32(10 ** (draw.uniform(self._data.quietest_db, 0) / 20) / excerpts.FULL_SCALE)
-        return example(self._network, wave, self._data.reverse_time)
+        return example(self._network, wave, self._reversed)
 
 
 def example(network: Network, wave: NDArray[np.float32], reverse_time: bool = False) -> dict[str, NDArray[Any]]:
@@ -175,9 +172,3 @@ def make_game(config: Config, training: Training) -> Game:
         return {"code": player.loss(batch["codes"], batch.get("features"), skipped=skipped)}
 
     return Game({"wavenet": network}, {"wavenet": Player(("wavenet",), play, {"code": training.code})}, ("wavenet",))
-
-
-def save(network: WaveNet, path: Path, facts: dict[str, Any] | None = None, reverse_time: bool = False) -> None:
-    """Write the weights (safetensors) and their card (JSON) for the sampler, see `write_model`."""
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
-    write_model(Model(network.config, weights, reverse_time), path, facts)
