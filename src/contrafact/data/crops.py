@@ -17,6 +17,7 @@ from contrafact.errors import InputError, SettingsError
 
 Separate = Callable[[Audio], dict[str, Audio]]
 BLOCK_S = 0.05
+REFUSED = {"INPUT_SILENT": "silent", "INPUT_TOO_SHORT": "short"}  # whole files that the decoder turns away
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def _items(some: list[tuple[Source, Track]], config: CropConfig, separate: Separ
         try:
             sound = _sound(track, config, separate)
         except InputError as error:
-            yield Dropped({**facts, "code": error.code, "why": error.sentence}, "unreadable")
+            reason = REFUSED.get(error.code, "unreadable")
+            yield Dropped({**facts, "code": error.code, "why": error.sentence}, reason)
             continue
         yield from crops_of(sound, facts, config)
 

@@ -212,9 +212,10 @@ def _roll(
     sounding, onsets = np.zeros((2, count, PITCHES), dtype=np.bool_)
     column = notes[:, 2].astype(np.int64) - LOWEST_PITCH
     begin, end = np.round((notes[:, :2] - start_s) * frame_rate).astype(np.int64).T
-    for a, b, k in zip(begin.tolist(), end.tolist(), column.tolist(), strict=True):
+    cut = notes[:, 0] <= 0  # by the beginning of an excerpt: its stroke is not heard
+    for a, b, k, has_onset in zip(begin.tolist(), end.tolist(), column.tolist(), (~cut).tolist(), strict=True):
         if 0 <= k < PITCHES and a < count and b >= 0:
             sounding[max(a, 0) : max(b, a + 1), k] = True
-            if a >= 0:
+            if a >= 0 and has_onset:
                 onsets[a, k] = True
     return sounding, onsets
