@@ -129,52 +129,55 @@ def dense_error(cqt: ConstantQ, samples: Floats, hop: int) -> float:
 
 
 def cqt_forward(quick: bool) -> Iterator[Row]:
-    """The grid against librosa's at the same bands and hop."""
+    """The grid, and the transform with its own hops, against librosa's at the same bands."""
+    for rate in (22_050, 32_000):
+        yield from _cqt_forward_at(rate, quick)
+
+
+def _cqt_forward_at(rate: int, quick: bool) -> Iterator[Row]:
     import librosa
 
-    for rate in (22_050, 32_000):
-        samples, cqt = music(60.0, rate), ConstantQ(rate, C1, 84, 12)
-        seconds = timed(
-            {
-                "grid": lambda: cqt.grid(samples, 512),
-                "forward": lambda: cqt.forward(samples),
-                "peer": lambda: librosa.cqt(samples, sr=rate, hop_length=512, fmin=C1, n_bins=84),
-                "limit": lambda: rfft(samples, next_fast_len(len(samples))),
-            },
-            5 if quick else 15,
-        )
-        quality = {"dense_error": dense_error(cqt, samples[: 4 * rate], 512), "audio_s": 60}
-        yield Row(f"cqt_forward_{rate}", seconds["grid"], seconds["peer"], "librosa.cqt", seconds["limit"], quality)
-        quality = {"coefficients_per_sample": sum(c.size for c in cqt.forward(samples)) / len(samples), "audio_s": 60}
-        name = f"cqt_forward_own_hops_{rate}"
-        yield Row(name, seconds["forward"], seconds["peer"], "librosa.cqt", seconds["limit"], quality)
+    samples, cqt = music(60.0, rate), ConstantQ(rate, C1, 84, 12)
+    seconds = timed(
+        {
+            "grid": lambda: cqt.grid(samples, 512),
+            "forward": lambda: cqt.forward(samples),
+            "peer": lambda: librosa.cqt(samples, sr=rate, hop_length=512, fmin=C1, n_bins=84),
+            "limit": lambda: rfft(samples, next_fast_len(len(samples))),
+        },
+        5 if quick else 15,
+    )
+    peer, limit = seconds["peer"], seconds["limit"]
+    quality: dict[str, Any] = {"dense_error": dense_error(cqt, samples[: 4 * rate], 512), "audio_s": 60}
+    yield Row(f"cqt_forward_{rate}", seconds["grid"], peer, "librosa.cqt", limit, quality)
+    quality = {"coefficients_per_sample": sum(c.size for c in cqt.forward(samples)) / len(samples), "audio_s": 60}
+    yield Row(f"cqt_forward_own_hops_{rate}", seconds["forward"], peer, "librosa.cqt", limit, quality)
 
 
 def cqt_pair(quick: bool) -> Iterator[Row]:
     """There and back against librosa's pair; an odd length on purpose."""
+    for rate in (22_050, 32_000):
+        yield _cqt_pair_at(rate, quick)
+
+
+def _cqt_pair_at(rate: int, quick: bool) -> Row:
     import librosa
 
-    for rate in (22_050, 32_000):
-        samples, cqt = music(60.0, rate)[:-37], ConstantQ(rate, C1, 84, 12)
-        options = {"sr": rate, "hop_length": 512, "fmin": C1}
+    samples, cqt = music(60.0, rate)[:-37], ConstantQ(rate, C1, 84, 12)
+    options = {"sr": rate, "hop_length": 512, "fmin": C1}
 
-        def theirs(samples: Floats = samples, options: dict[str, Any] = options) -> Floats:
-            return librosa.icqt(librosa.cqt(samples, n_bins=84, **options), length=len(samples), **options)
+    def ours() -> Floats:
+        return np.asarray(cqt.inverse(cqt.forward(samples), len(samples)))
 
-        seconds = timed(
-            {
-                "ours": lambda: cqt.inverse(cqt.forward(samples), len(samples)),
-                "peer": theirs,
-                "limit": lambda: irfft(rfft(samples, next_fast_len(len(samples)))),
-            },
-            3 if quick else 9,
-        )
-        quality = {
-            "snr_db": snr_db(samples, cqt.inverse(cqt.forward(samples), len(samples))),
-            "peer_snr_db": snr_db(samples, theirs()),
-            "audio_s": 60,
-        }
-        yield Row(f"cqt_pair_{rate}", seconds["ours"], seconds["peer"], "librosa pair", seconds["limit"], quality)
+    def theirs() -> Floats:
+        return np.asarray(librosa.icqt(librosa.cqt(samples, n_bins=84, **options), length=len(samples), **options))
+
+    def limit() -> Floats:
+        return np.asarray(irfft(rfft(samples, next_fast_len(len(samples)))))
+
+    seconds = timed({"ours": ours, "peer": theirs, "limit": limit}, 3 if quick else 9)
+    quality = {"snr_db": snr_db(samples, ours()), "peer_snr_db": snr_db(samples, theirs()), "audio_s": 60}
+    return Row(f"cqt_pair_{rate}", seconds["ours"], seconds["peer"], "librosa pair", seconds["limit"], quality)
 
 
 def stft_pair(quick: bool) -> Iterator[Row]:

@@ -26,7 +26,7 @@ from contrafact.dsp.stft import hann, window_sum
 
 Floats = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
-BLOCK_VALUES = 1 << 15  # spectral values in a block: small enough for the second-level cache with their neighbours
+BLOCK_VALUES = 1 << 15  # spectral values in a block, which then stays in the second-level cache
 CHUNK_VALUES = 1 << 23  # spectral values of a long signal that are held at once
 _TINY = np.float32(1e-20)
 
