@@ -27,7 +27,7 @@ SAMPLE_RATE = 16_000
 
 
 def rows(repeats: int = 7) -> Iterator[dict[str, Any]]:
-    """A row for one stream, and one for parallel streams on one core."""
+    """The fields of `sound.Row` for one stream, and for parallel streams on one core."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -58,13 +58,15 @@ def _compared(network: WaveNet, sampler: Sampler, repeats: int) -> Iterator[dict
     agreement = argmax_agreement(network, sampler)
     for name in list(contenders)[1:]:
         yield {
-            "row": f"wavenet, {name}, 1000 samples",
-            "ours_s": round(median[name], 5),
-            "peer_s": round(median["torch"], 5),
-            "ratio": round(median["torch"] / median[name], 1),
+            "row": f"wavenet_{name.replace(' ', '_')}",
+            "ours_s": median[name],
+            "peer_s": median["torch"],
             "peer": "cached torch, 1 stream",
-            "argmax_agreement": agreement,
-            "real_time_factor": round(1000 / SAMPLE_RATE / median[name], 3),
+            "quality": {
+                "argmax_agreement": agreement,
+                "samples": 1000,
+                "real_time_factor": 1000 / SAMPLE_RATE / median[name],
+            },
         }
 
 
@@ -106,4 +108,4 @@ def argmax_agreement(network: WaveNet, sampler: Sampler, frames: int = 8) -> flo
 
 if __name__ == "__main__":
     for row in rows():
-        print(json.dumps(row), flush=True)
+        print(json.dumps({**row, "ratio": row["peer_s"] / row["ours_s"]}), flush=True)

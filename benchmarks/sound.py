@@ -313,6 +313,14 @@ def sweep() -> list[dict[str, Any]]:
     return rows
 
 
+def wavenet_rows(quick: bool) -> Iterator[Row]:
+    """WaveNet's sampler against a cached loop in torch."""
+    from _wavenet_rows import rows
+
+    for fields in rows(5 if quick else 15):
+        yield Row(**fields)
+
+
 ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "cqt_forward": cqt_forward,
     "cqt_pair": cqt_pair,
@@ -320,6 +328,7 @@ ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "mel_forward": mel_forward,
     "griffin_lim": griffin_lim_rows,
     "vocoders": vocoder_rows,
+    "wavenet": wavenet_rows,
 }
 
 
