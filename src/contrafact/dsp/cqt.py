@@ -253,8 +253,8 @@ class ConstantQ:
         return (
             f"The hop of {hop_samples} samples exceeds the shortest atom ({shortest:.0f} samples at "
             f"{self.frequencies_hz[-1]:.0f} Hz): in the upper {blind} of {self.bins} bands, sound between the atoms is "
-            f"seen by none of them and cannot come back. A hop of at most {shortest / (2 * MAIN_LOBE):.0f} samples keeps "
-            "nearly all of it; the transform's own hops (forward, inverse) lose nothing."
+            f"seen by none of them and cannot come back. A hop of at most {shortest / (2 * MAIN_LOBE):.0f} samples "
+            "keeps nearly all of it; the transform's own hops (forward, inverse) lose nothing."
         )
 
     def _padded_length(self, samples: int) -> int:
