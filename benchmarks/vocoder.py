@@ -64,9 +64,12 @@ def methods(weights: str, mel: Mel) -> dict[str, Callable[[Floats], Floats]]:
         return run
 
     found = {"griffin_lim 60, random": lim(Rounds(60, start="random")), "griffin_lim 60": lim(Rounds(60))}
-    for end in (0, 4, 8, 16):
-        vocode = vocos.build(vocos.Config(weights=weights, end_iterations=end))
-        found[f"vocos, end {end}"] = lambda log_mel, v=vocode: v(log_mel[None])[0]
+    for name, config in {
+        "vocos, network only": vocos.Config(weights=weights, end_iterations=0, agreements=0),
+        "vocos": vocos.Config(weights=weights),
+    }.items():
+        vocode = vocos.build(config)
+        found[name] = lambda log_mel, v=vocode: v(log_mel[None])[0]
     return found
 
 

@@ -85,8 +85,8 @@ def export(
 
     Args:
         run: folder of a run.
-        target: file ending in ``.onnx``; or in ``.safetensors`` for methods whose inference is no ONNX graph, which gives
-            the result's weights by "network/key".
+        target: file ending in ``.onnx``; or in ``.safetensors`` for methods whose inference is no ONNX graph: the
+            result's weights by "network/key".
         storage: "float16" halves the file; weights are rounded before they are compared.
         metrics: measured figures for the card.
         method: where the recipe's name is not in a registry.

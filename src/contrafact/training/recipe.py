@@ -229,6 +229,9 @@ def refuse_changes(before: Mapping[str, Any], now: Recipe) -> None:
         SettingsError: RESUME_CHANGED, naming the first setting that differs.
     """
     old, new = _flat(before), _flat(resolved(now))
+    for player in {**before.get("players", {}), **now.players}:
+        usual = _flat({"players": {player: asdict(Optimiser())}})  # a player that is not named learns by the defaults
+        old, new = usual | old, usual | new
     free = {f"loop.{name}" for name in FREE}
     for key in sorted((old.keys() | new.keys()) - free):
         if old.get(key) != new.get(key):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from contrafact import weights
 from contrafact.config import from_mapping
+from contrafact.dsp._arrays import Array
 from contrafact.dsp.mel import Mel
 from contrafact.errors import InputError
 from contrafact.registry import Card
@@ -50,6 +51,7 @@ class Config:
         reach: frames that the first layer sees.
         start_iterations: rounds of Griffin-Lim before the network; 0 lets it answer from scratch, as in the paper.
         end_iterations: rounds after it, towards the magnitudes that it answered.
+        agreements: at the very end, corrections of the sound's own mel spectrogram towards the given one.
         weights: name of weights that come along, or an ONNX file with its card beside it; all settings above follow
             from their card.
         threads: of the network. Changes no result beyond rounding.
@@ -65,6 +67,7 @@ class Config:
     reach: int = 1
     start_iterations: int = 4
     end_iterations: int = 8
+    agreements: int = 8
     weights: str = "vocos"
     threads: int = 2
 
@@ -73,7 +76,7 @@ class Config:
             raise ValueError("width, inner, layers, bins and threads must be 1 or more")
         if self.reach % 2 == 0:
             raise ValueError("reach must be odd")
-        if min(self.start_iterations, self.end_iterations) < 0:
+        if min(self.start_iterations, self.end_iterations, self.agreements) < 0:
             raise ValueError("iterations must be 0 or more")
 
     @property
@@ -111,7 +114,9 @@ def build(config: Config = Config()) -> Callable[[Floats], Floats]:
     if name.endswith(".onnx"):
         name, folder = Path(name).stem, Path(name).parent
     learned = from_mapping(Config, weights.card(name, folder).config, name)
-    fitting = replace(learned, end_iterations=config.end_iterations, threads=config.threads)
+    fitting = replace(
+        learned, end_iterations=config.end_iterations, agreements=config.agreements, threads=config.threads
+    )
     session = open_session(weights.locate(name, folder), config.threads)
 
     def vocode(log_mel: Floats) -> Floats:
@@ -149,12 +154,21 @@ def _one(session: InferenceSession, config: Config, log_mel: Floats) -> Floats:
     mel, frames = config.mel, log_mel.shape[1]
     if not config.start_iterations:
         made = _spectra.from_scratch(_answer(session, log_mel))
-        return _spectra.settled(mel, np.abs(made), made, config.end_iterations)
+        return _finished(config, log_mel, np.abs(made), made)
     magnitudes, rough = _spectra.rough_start(mel, log_mel, config.start_iterations, seed=0)
     start = _spectra.start_spectra(mel, rough, frames)
     answer = _answer(session, _spectra.features(mel, log_mel, magnitudes, start))
     wanted = _spectra.refined_magnitudes(magnitudes, _spectra.thirds(answer)[0])
-    return _spectra.settled(mel, wanted, _spectra.refined(magnitudes, start, answer), config.end_iterations)
+    return _finished(config, log_mel, wanted, _spectra.refined(magnitudes, start, answer))
+
+
+def _finished(config: Config, log_mel: Floats, wanted: Floats, made: Array) -> Floats:
+    """Sound of spectra, after the rounds and corrections that follow the network."""
+    mel = config.mel
+    corrected = _spectra.corrected(mel, wanted, log_mel, _spectra.CORRECTIONS) if config.agreements else wanted
+    phased = made * (corrected / np.maximum(wanted, _spectra.FLOOR))
+    sound = _spectra.settled(mel, corrected, phased, config.end_iterations)
+    return _spectra.agreeing(mel, sound, log_mel, config.agreements)
 
 
 def _answer(session: InferenceSession, features: Floats) -> Floats:

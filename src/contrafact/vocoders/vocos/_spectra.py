@@ -17,6 +17,8 @@ Floats = NDArray[np.float32]
 INVERSE_STEPS = 8  # of the mel inverse: more change the magnitudes by less than the network does
 MOMENTUM = 0.99
 FLOOR = 1e-5
+CORRECTIONS = 4  # of the answered magnitudes towards the mel bins
+LARGEST_CORRECTION = 3.0  # in natural logarithms
 LOUDEST = 5.0  # log magnitude at which the paper's head is cut off: exp(5) = 148; theirs is 100
 GAIN = 3.0  # largest change of a start's log magnitude
 
@@ -93,6 +95,26 @@ def settled(mel: Mel, magnitudes: Floats, spectra: Array, iterations: int) -> Fl
     wanted = np.ascontiguousarray(magnitudes.T, dtype=np.float32)
     recovery = _Recovery(wanted, mel.window_samples, mel.hop_samples, 0, length)
     return recovery.run(np.ascontiguousarray(spectra.T, dtype=np.complex64), Rounds(iterations, MOMENTUM))
+
+
+def corrected(mel: Mel, magnitudes: Floats, log_mel: Floats, times: int) -> Floats:
+    """Magnitudes (K, F) whose mel bins are nearer to ``log_mel`` (M, F): each is scaled by the ratios at its bins."""
+    bank = mel.filterbank().astype(np.float32)
+    shares = (bank / np.maximum(bank.sum(axis=0), 1e-9)).T
+    for _ in range(times):
+        off = log_mel - np.log(np.maximum(bank @ magnitudes, mel.floor))
+        magnitudes = magnitudes * np.exp(shares @ np.clip(off, -LARGEST_CORRECTION, LARGEST_CORRECTION))
+    return magnitudes
+
+
+def agreeing(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
+    """Samples (F * hop,) whose own mel spectrogram is nearer to ``log_mel`` (M, F); phases stay."""
+    for _ in range(times):
+        now = start_spectra(mel, samples, log_mel.shape[-1])
+        size = np.maximum(np.abs(now), np.float32(1e-20))
+        changed = now * (corrected(mel, size, log_mel, 1) / size)
+        samples = np.asarray(istft(changed, len(samples), mel.window_samples, mel.hop_samples), dtype=np.float32)
+    return samples
 
 
 def from_scratch(answer: Array) -> Array:

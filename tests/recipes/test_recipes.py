@@ -1,0 +1,93 @@
+"""Every recipe trains: two steps on the CPU, a checkpoint, and an export where the method has one."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from contrafact.errors import SettingsError
+from contrafact.training import checkpoint, export, loop, recipe
+from tests.recipes.tiny import TINY
+
+SHORT = ["loop.steps=2", "loop.device='cpu'", "loop.log_every=1", "loop.listen_every=0", "loop.tensorboard=false"]
+
+
+def test_there_are_recipes() -> None:
+    assert {"vocos", "vocos_faithful"} <= set(recipe.names())
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_recipe_asks_a_question_and_is_tried(name) -> None:
+    loaded = recipe.load(name)
+    assert loaded.question.endswith("?")
+    tests = [path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert loaded.method in TINY or any(f'"{name}"' in text or f'"{loaded.method}"' in text for text in tests), (
+        "add small settings for this method to tests/recipes/tiny.py, or test its recipes in a module of their own"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in recipe.names() if recipe.load(name).method in TINY])
+def test_two_steps(name, tmp_path) -> None:
+    loaded = recipe.load(name)
+    loaded = recipe.load(name, [*TINY[loaded.method](tmp_path), *SHORT])
+    method = recipe.find_method(loaded.method)
+    loop.train(method, loaded, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    losses = [line["losses"] for line in lines if "losses" in line]
+    assert len(losses) == 2
+    assert all(math.isfinite(v) for values in losses for v in values.values())
+    found = checkpoint.latest(tmp_path / "run" / loop.CHECKPOINTS)
+    assert found is not None
+    assert found.step == 2
+    if hasattr(method.network, "make_export"):
+        card = export.export(tmp_path / "run", tmp_path / "weights.onnx")
+        assert card.largest_difference <= export.TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("loop.stepz=3", "steps"),
+        ("players.vocoder.learning_rat=1", "learning_rate"),
+        ("config.widht=8", "width"),
+        ("training.mell=1", "mel"),
+        ("data.foldr='x'", "folder"),
+        ("lop.steps=3", "loop"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(assignment, told) -> None:
+    with pytest.raises(SettingsError, match=told) as error:
+        loaded = recipe.load("vocos", [assignment])
+        recipe.settings(loaded, recipe.find_method(loaded.method))
+    assert error.value.code == "SETTING_UNKNOWN"
+
+
+def test_a_recipe_states_only_what_differs() -> None:
+    base, faithful = recipe.load("vocos"), recipe.load("vocos_faithful")
+    assert faithful.method == base.method
+    assert faithful.players["vocoder"].beta1 == base.players["vocoder"].beta1
+    assert faithful.players["vocoder"].learning_rate == 5e-4
+    assert faithful.loop.keep == base.loop.keep
+
+
+def test_recipes_are_found_by_name_or_file(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "vocos"\nquestion = "mine?"\n[loop]\nsteps = 7\n')
+    assert recipe.load(str(path)).loop.steps == 7
+    assert recipe.load(str(path), ["loop.steps=9"]).loop.steps == 9
+    with pytest.raises(SettingsError, match="'vocos'"):
+        recipe.load("vocso")
+    path.write_text("loop = ")
+    with pytest.raises(SettingsError) as error:
+        recipe.load(str(path))
+    assert error.value.code == "RECIPE_BROKEN"
+
+
+@pytest.mark.parametrize("name", ["renderers/soundfont", "vocoders/griffin_lim"])
+def test_a_method_that_is_not_trained_says_so(name) -> None:
+    with pytest.raises(SettingsError) as error:
+        recipe.find_method(name)
+    assert error.value.code == "METHOD_UNTRAINED"

@@ -1,0 +1,338 @@
+"""The loop on a toy game: faults, stops, resuming, and every setting."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from contrafact import files
+from contrafact.errors import ContrafactError, InputError, OutputError, SettingsError, TrainingError
+from contrafact.training import checkpoint, loop, recipe
+from contrafact.training.draws import Draws
+from contrafact.training.recipe import Optimiser
+from tests.recipes import toy
+
+LOOP = {"steps": 6, "batch_size": 3, "checkpoint_every": 2, "keep": 2, "log_every": 1, "listen_every": 0}
+LOOP |= {"tensorboard": False, "device": "cpu"}
+
+
+def made(**tables):
+    """The toy's recipe with some tables over it."""
+    values = {"method": "tests/toy", "question": "?", **tables, "loop": LOOP | tables.get("loop", {})}
+    return recipe.parse(values)
+
+
+def train(run: Path, method=toy.METHOD, resume=False, tell=lambda report: None, **tables):
+    return loop.train(method, made(**tables), run, resume=resume, tell=tell)
+
+
+def learned(run: Path) -> dict[str, torch.Tensor]:
+    found = checkpoint.latest(run / loop.CHECKPOINTS)
+    assert found is not None
+    return found.tensors
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def steps_kept(run: Path) -> list[int]:
+    return sorted(json.loads(p.read_text())["step"] for p in (run / loop.CHECKPOINTS).glob("*.json"))
+
+
+def lines(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train(run)
+    return run
+
+
+def test_the_same_run_twice_is_equal_and_another_seed_is_not(whole, tmp_path) -> None:
+    train(tmp_path / "a")
+    train(tmp_path / "b", loop={"seed": 1})
+    assert equal(learned(whole), learned(tmp_path / "a"))
+    assert not equal(learned(whole), learned(tmp_path / "b"))
+
+
+def test_only_the_newest_checkpoints_are_kept(whole) -> None:
+    assert steps_kept(whole) == [4, 6]
+
+
+def test_training_learns(tmp_path) -> None:
+    train(tmp_path, loop={"steps": 120}, players={"generator": {"learning_rate": 0.05}})
+    distances = [line["losses"]["generator/distance"] for line in lines(tmp_path)]
+    assert np.mean(distances[-40:]) < 0.95 * np.mean(distances[:20])
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_cut_checkpoint_falls_back_to_the_one_before(suffix, whole, tmp_path) -> None:
+    train(tmp_path)
+    last = tmp_path / loop.CHECKPOINTS / f"step-000000006{suffix}"
+    last.write_bytes(last.read_bytes()[:-40])
+    with pytest.warns(UserWarning, match="damaged"):
+        train(tmp_path, resume=True)
+    assert equal(learned(whole), learned(tmp_path))
+
+
+def test_no_whole_checkpoint_is_an_error(tmp_path) -> None:
+    train(tmp_path)
+    for path in (tmp_path / loop.CHECKPOINTS).glob("*.safetensors"):
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(InputError) as error:
+        train(tmp_path, resume=True)
+    assert error.value.code == "CHECKPOINT_DAMAGED"
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path) -> None:
+    train(tmp_path)
+    (tmp_path / loop.RECIPE).unlink()
+    with pytest.raises(InputError) as error:
+        train(tmp_path, resume=True, config={"width": 5})
+    assert error.value.code == "CHECKPOINT_OTHER"
+
+
+def test_a_run_is_not_overwritten(tmp_path) -> None:
+    train(tmp_path)
+    with pytest.raises(SettingsError) as error:
+        train(tmp_path)
+    assert error.value.code == "RUN_EXISTS"
+    with pytest.raises(SettingsError, match=r"players\.critic\.every = 1, not 2") as error:
+        train(tmp_path, resume=True, players={"critic": {"every": 2}})
+    assert error.value.code == "RESUME_CHANGED"
+
+
+def test_a_longer_run_goes_on(whole, tmp_path) -> None:
+    train(tmp_path, loop={"steps": 3})
+    train(tmp_path, resume=True)
+    assert equal(learned(whole), learned(tmp_path))
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_nan_in_the_data_names_step_and_array_and_keeps_the_weights(tmp_path) -> None:
+    with pytest.raises(TrainingError, match=r"'wave' at step 3") as error:
+        train(tmp_path / "run", data={"broken_at": 3})
+    assert error.value.code == "TRAIN_DATA_NAN"
+    train(tmp_path / "short", loop={"steps": 3})
+    assert equal(learned(tmp_path / "run"), learned(tmp_path / "short"))
+
+
+def test_nan_in_a_loss_names_step_and_loss_and_keeps_the_weights(tmp_path) -> None:
+    with pytest.raises(TrainingError, match=r"At step 4, the gradient of player 'generator'") as error:
+        train(tmp_path, training={"realism": float("nan")}, players={"generator": {"first_step": 4}})
+    assert error.value.code == "TRAIN_NAN"
+    assert steps_kept(tmp_path) == [2, 4]
+    with pytest.raises(TrainingError, match=r"loss 'real\w*' of player"):
+        train(tmp_path / "far", players={"critic": {"learning_rate": 1e30}})
+    assert all(torch.isfinite(t).all() for t in learned_or_none(tmp_path / "far").values() if t.is_floating_point())
+
+
+def learned_or_none(run: Path) -> dict[str, torch.Tensor]:
+    found = checkpoint.latest(run / loop.CHECKPOINTS)
+    return found.tensors if found else {}
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path) -> None:
+    bad = checkpoint.Checkpoint(1, {"network/x": torch.tensor([1.0, float("inf")])}, {})
+    with pytest.raises(TrainingError) as error:
+        checkpoint.save(tmp_path, bad, keep=1)
+    assert error.value.code == "TRAIN_DIVERGED"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [({"empty": True}, "TRAIN_DATA_EMPTY"), ({"level": 0.0}, "TRAIN_DATA_SILENT")]
+)
+def test_training_on_nothing_or_silence_refuses(data, code, tmp_path) -> None:
+    with pytest.raises(InputError) as error:
+        train(tmp_path / "run", data=data)
+    assert error.value.code == code
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("writes", [2, 3, 4])
+def test_a_full_disk_loses_nothing(writes, whole, tmp_path, monkeypatch) -> None:
+    done = 0
+
+    def full(handle):
+        nonlocal done
+        done += 1
+        if done > writes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(OutputError) as error:
+            train(tmp_path)
+    assert error.value.code == "OUTPUT_DISK_FULL"
+    assert not list(tmp_path.rglob(f"{files.PARTIAL_PREFIX}*"))
+    train(tmp_path, resume=True)
+    assert equal(learned(whole), learned(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_after_the_step_with_a_checkpoint(number, whole, tmp_path) -> None:
+    def tell(report) -> None:
+        if report.step == 3:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(TrainingError, match=rf"{number.name} after step 3") as error:
+        train(tmp_path, tell=tell)
+    assert error.value.code == "TRAIN_STOPPED"
+    assert steps_kept(tmp_path) == [2, 3]
+    train(tmp_path, resume=True)
+    assert equal(learned(whole), learned(tmp_path))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_the_average_follows_the_weights_and_is_what_counts(tmp_path) -> None:
+    from contrafact.training.export import read_run
+
+    train(tmp_path / "slow", loop={"ema_decay": 0.999, "steps": 40}, players={"generator": {"learning_rate": 0.02}})
+    saved = learned(tmp_path / "slow")
+    last, average = (saved[f"{kind}/generator/0.weight"] for kind in ("network", "average"))
+    assert not torch.equal(last, average)
+    shown = read_run(tmp_path / "slow", toy.METHOD).networks["generator"].state_dict()["0.weight"]
+    assert torch.equal(shown, average)
+    train(tmp_path / "none")
+    assert not any(key.startswith("average/") for key in learned(tmp_path / "none"))
+
+
+def test_the_average_is_exponential(tmp_path) -> None:
+    state = loop.State(toy.make_game(toy.Config(), toy.Training()), {}, recipe.Loop(ema_decay=0.9), torch.device("cpu"))
+    weight = state.game.networks["generator"][0].weight
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight.add_(1.0)
+    state.average(10_000)
+    torch.testing.assert_close(state.averages["generator"]["0.weight"], before + 0.1)
+
+
+def test_clipping_bounds_the_move(tmp_path) -> None:
+    norms = {}
+    for clip in (0.0, 1e-6):
+        run = tmp_path / str(clip)
+        train(run, loop={"steps": 1}, players={"generator": {"clip_norm": clip, "kind": "adam"}})
+        moments = [t for k, t in learned(run).items() if k.startswith("optimiser/generator") and k.endswith("exp_avg")]
+        norms[clip] = float(torch.stack([m.norm() for m in moments]).norm())
+    assert norms[1e-6] < 1.1e-7 < norms[0.0]
+
+
+def test_players_move_when_it_is_their_turn(tmp_path) -> None:
+    train(tmp_path, players={"critic": {"every": 2, "first_step": 1}})
+    moved = [any(name.startswith("critic/") for name in line["losses"]) for line in lines(tmp_path)]
+    assert moved == [False, True, False, True, False, True]
+
+
+def test_weight_decay_and_kind_matter(tmp_path) -> None:
+    results = []
+    for name, settings in {
+        "plain": {},
+        "decay": {"weight_decay": 0.5},
+        "adam": {"weight_decay": 0.5, "kind": "adam"},
+        "beta1": {"beta1": 0.1},
+        "beta2": {"beta2": 0.5},
+    }.items():
+        train(tmp_path / name, players={"generator": settings})
+        results.append(learned(tmp_path / name)["network/generator/0.weight"])
+    assert all(not torch.equal(a, b) for i, a in enumerate(results) for b in results[:i])
+
+
+def test_schedules() -> None:
+    flat = Optimiser(learning_rate=1.0)
+    assert [flat.rate(s) for s in (0, 10, 10**6)] == [1.0, 1.0, 1.0]
+    linear = replace(flat, schedule="linear", decay_from=100, decay_steps=100)
+    assert [linear.rate(s) for s in (0, 100, 150, 200, 300)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    cosine = replace(linear, schedule="cosine")
+    assert cosine.rate(125) == pytest.approx(0.5 * (1 + np.cos(np.pi / 4)))
+    warm = replace(flat, warmup_steps=3)
+    assert [warm.rate(s) for s in range(4)] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_bfloat16_computes_otherwise(whole, tmp_path) -> None:
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        train(tmp_path, loop={"precision": "bf16"})
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert not equal(learned(whole), learned(tmp_path))
+
+
+def test_tensorboard_shows_curves_sounds_and_pictures(tmp_path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(tmp_path, loop={"tensorboard": True, "listen_every": 3, "log_every": 2})
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("loss/generator/distance")] == [2, 4, 6]
+    assert [e.step for e in events.Scalars("figure/peak")] == [3, 6]
+    assert events.Audio("tone")[0].sample_rate == 8000
+    assert (events.Images("tone")[0].width, events.Images("tone")[0].height) == (toy.TIME, toy.TIME)
+    assert [line["figures"].keys() for line in lines(tmp_path) if "figures" in line] == [{"peak"}] * 2
+
+
+def test_listening_changes_nothing(whole, tmp_path) -> None:
+    train(tmp_path, loop={"listen_every": 1})
+    assert equal(learned(whole), learned(tmp_path))
+
+
+def test_progress_tells_the_time_left(tmp_path) -> None:
+    told = []
+    train(tmp_path, tell=told.append)
+    assert [r.step for r in told] == [1, 2, 3, 4, 5, 6]
+    assert told[-1].left_s == 0 < told[0].left_s
+    assert "step 1/6" in str(told[0])
+    assert "left" in str(told[0])
+
+
+def test_a_loss_without_a_weight_and_an_unknown_player_are_errors(tmp_path) -> None:
+    with pytest.raises(SettingsError, match="generator"):
+        train(tmp_path / "a", players={"generater": {}})
+    game = toy.make_game(toy.Config(), toy.Training())
+    lazy = replace(game.players["critic"], weights={"real": 1.0})
+    namespace = type(sys)("other")
+    namespace.__dict__.update(toy.__dict__)
+    namespace.make_game = lambda config, training: replace(game, players={"critic": lazy})
+    with pytest.raises(SettingsError) as error:
+        train(tmp_path / "b", method=replace(toy.METHOD, network=namespace))
+    assert error.value.code == "LOSS_WEIGHTS"
+    with pytest.raises(ValueError, match="no network"):
+        replace(game, players={"x": replace(lazy, networks=("nobody",))})
+
+
+def test_draws_differ_by_seed_step_rank_and_slot_and_repeat() -> None:
+    every = [Draws(s, t, r).generator(n).random() for s in (0, 1) for t in (0, 1) for r in (0, 1) for n in (0, 1, "a")]
+    assert len(set(every)) == len(every)
+    assert Draws(3, 4).generator("x").random() == Draws(3, 4).generator("x").random()
+    assert Draws(3, 4).torch_seed("x") != Draws(3, 5).torch_seed("x")
+
+
+def test_an_unwritable_folder_is_a_typed_error(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ContrafactError) as error:
+        train(tmp_path / "file" / "run")
+    assert error.value.code == "OUTPUT_UNWRITABLE"
+
+
+def test_training_in_a_thread_leaves_signals_alone(whole, tmp_path) -> None:
+    thread = threading.Thread(target=train, args=(tmp_path,))
+    thread.start()
+    thread.join(60)
+    time.sleep(0)
+    assert equal(learned(whole), learned(tmp_path))
