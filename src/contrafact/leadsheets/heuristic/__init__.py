@@ -36,7 +36,7 @@ class Config:
         melody: how the melody is tracked.
     """
 
-    tempo_centre_bpm: float = 103.0
+    tempo_centre_bpm: float = 98.0
     tempo_octaves: float = 0.9
     melody: melody.Config = field(default_factory=melody.Config)
 

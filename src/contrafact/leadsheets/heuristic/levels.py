@@ -35,7 +35,7 @@ READINGS: dict[int, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Weights:
-    """Log-odds a unit of each trait: logistic regression on rendered pop songs (pop909, numbers ending in 7), rounded.
+    """Log-odds a unit of each trait: made by ``benchmarks/level_weights.py`` on rendered pop songs, rounded.
 
     Attributes:
         octaves_squared: squared distance from the usual tempo, in octaves.
@@ -47,11 +47,11 @@ class Weights:
     """
 
     octaves_squared: float = -1.9
-    bars: float = 2.5
-    on_beat: float = 5.5
-    quarters: float = -2.6
-    thirds: float = -2.0
-    turns: float = -2.2
+    bars: float = 2.7
+    on_beat: float = 6.5
+    quarters: float = -2.7
+    thirds: float = -2.2
+    turns: float = -2.3
 
 
 WEIGHTS = Weights()
