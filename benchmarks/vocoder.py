@@ -9,6 +9,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,13 @@ import soxr
 from numpy.typing import NDArray
 from record import record
 
-from contrafact.dsp.mel import Mel
-from contrafact.dsp.stft import stft
-from contrafact.vocoders import vocos
-from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
+from contrafact.metrics.sound import RESOLUTIONS, evaluate
+from contrafact.representation import Representation
+from contrafact.vocoders import griffin_lim, vocos
 
 Floats = NDArray[np.float32]
 EXCERPT_S = 10.0
-WINDOWS = (512, 2048, 4096)  # none of them is trained on
-FLOOR = 1e-4
+REPRESENTATION = Representation(bins=vocos.Config().bins)
 DATA = Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data")
 
 
@@ -39,38 +38,16 @@ def songs(sample_rate: int) -> Iterator[tuple[str, Floats]]:
             yield str(path.relative_to(DATA)), soxr.resample(mono, rate, sample_rate).astype(np.float32)
 
 
-def distances(real: Floats, made: Floats, mel: Mel) -> dict[str, float]:
-    """Log-mel L1, and the two halves of the multi-resolution STFT distance."""
-    convergence, magnitude = [], []
-    for window in WINDOWS:
-        theirs, ours = (np.abs(stft(x, window, window // 4)) for x in (real, made))
-        convergence.append(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
-        magnitude.append(np.mean(np.abs(np.log(np.maximum(ours, FLOOR)) - np.log(np.maximum(theirs, FLOOR)))))
+def methods(weights: str) -> dict[str, Callable[[Floats], Floats]]:
+    """Log-mel (1, bins, frames) -> samples (1, time), by name."""
+    config = vocos.Config(weights=weights)
+    network_only = replace(config, end_iterations=0, agreements=0)
     return {
-        "log_mel_l1": float(np.mean(np.abs(mel.forward(made) - mel.forward(real)))),
-        "convergence": float(np.mean(convergence)),
-        "log_magnitude": float(np.mean(magnitude)),
-        "multi_resolution": float(np.mean(convergence) + np.mean(magnitude)),
+        "griffin_lim": griffin_lim.build(griffin_lim.Config(REPRESENTATION)),
+        "griffin_lim, random start": griffin_lim.build(griffin_lim.Config(REPRESENTATION, start="random")),
+        "vocos": vocos.build(config),
+        "vocos, network only": vocos.build(network_only),
     }
-
-
-def methods(weights: str, mel: Mel) -> dict[str, Callable[[Floats], Floats]]:
-    """Log-mel (bins, frames) -> samples, by name."""
-
-    def lim(rounds: Rounds) -> Callable[[Floats], Floats]:
-        def run(log_mel: Floats) -> Floats:
-            return griffin_lim(mel.magnitudes(log_mel).astype(np.float32), mel.window_samples, mel.hop_samples, rounds)
-
-        return run
-
-    found = {"griffin_lim 60, random": lim(Rounds(60, start="random")), "griffin_lim 60": lim(Rounds(60))}
-    for name, config in {
-        "vocos, network only": vocos.Config(weights=weights, end_iterations=0, agreements=0),
-        "vocos": vocos.Config(weights=weights),
-    }.items():
-        vocode = vocos.build(config)
-        found[name] = lambda log_mel, v=vocode: v(log_mel[None])[0]
-    return found
 
 
 def main() -> None:
@@ -80,23 +57,25 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=1000)
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
-    mel = vocos.Config().mel
-    material = [song for song, _ in zip(songs(mel.sample_rate), range(options.songs), strict=False)]
+    every = list(songs(REPRESENTATION.sample_rate))
+    material = every[:: max(1, len(every) // options.songs)]
     rows = {}
-    for name, method in methods(options.weights, mel).items():
+    for name, method in methods(options.weights).items():
         found, wall, cpu = [], 0.0, 0.0
-        for _, real in material:
-            log_mel = mel.forward(real).astype(np.float32)
+        for _, song in material:
+            real = song
+            log_mel = REPRESENTATION.features(real)[None].astype(np.float32)
             began, used = time.perf_counter(), time.process_time()
-            made = method(log_mel)
+            made = method(log_mel)[0, : len(real)]
             wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - used
-            found.append(distances(real, made[: len(real)], mel))
-        seconds = sum(len(real) for _, real in material) / mel.sample_rate
+            real = real[: len(made)]
+            found.append(asdict(evaluate(real, made, REPRESENTATION.sample_rate)))
+        seconds = sum(len(real) for _, real in material) / REPRESENTATION.sample_rate
         rows[name] = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
         rows[name] |= {"times_real_time": seconds / wall, "times_real_time_cpu": seconds / cpu}
         print(f"{name:24}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name].items()), flush=True)
     if not options.no_record:
-        record("vocoder", {"songs": [name for name, _ in material], "windows": WINDOWS, "rows": rows})
+        record("vocoder", {"songs": [name for name, _ in material], "resolutions": RESOLUTIONS, "rows": rows})
 
 
 if __name__ == "__main__":
