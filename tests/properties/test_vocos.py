@@ -78,5 +78,5 @@ def test_impossible_settings_are_refused(settings) -> None:
 
 def test_unknown_weights_are_a_typed_error() -> None:
     with pytest.raises(ContrafactError) as error:
-        vocos.build(vocos.Config(weights="vocoos"))
+        vocos.build(vocos.Config(weights="vocoos"))(np.zeros((1, 100, 4), np.float32))
     assert error.value.code == "WEIGHTS_UNKNOWN"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,20 +105,11 @@ FAITHFUL = Config(sample_rate=24_000, bins=100, width=512, inner=1536, layers=8,
 
 
 def build(config: Config = Config()) -> Callable[[Floats], Floats]:
-    """A vocoder with these weights.
+    """A vocoder with these weights, which are looked for when it first plays."""
 
-    Raises:
-        SettingsError: WEIGHTS_UNKNOWN.
-        MissingError: the weights are missing or not those of their card.
-    """
-    name, folder = config.weights, weights.FOLDER
-    if name.endswith(".onnx"):
-        name, folder = Path(name).stem, Path(name).parent
-    learned = from_mapping(Config, weights.card(name, folder).config, name)
-    fitting = replace(
-        learned, end_iterations=config.end_iterations, agreements=config.agreements, threads=config.threads
-    )
-    session = open_session(weights.locate(name, folder), config.threads)
+    @cache
+    def opened() -> tuple[InferenceSession, Config]:
+        return _open(config)
 
     def vocode(log_mel: Floats) -> Floats:
         """Sound of mel spectrograms.
@@ -129,12 +121,27 @@ def build(config: Config = Config()) -> Callable[[Floats], Floats]:
             (batch, frames * hop_samples).
 
         Raises:
+            SettingsError: WEIGHTS_UNKNOWN.
+            MissingError: the weights are missing or not those of their card.
             InputError: VOCODER_INPUT, another shape, no frames, or values that are not finite.
         """
+        session, fitting = opened()
         _check(log_mel, fitting)
         return np.stack([_one(session, fitting, item) for item in log_mel.astype(np.float32)])
 
     return vocode
+
+
+def _open(config: Config) -> tuple[InferenceSession, Config]:
+    """The network, and the settings that fit it."""
+    name, folder = config.weights, weights.FOLDER
+    if name.endswith(".onnx"):
+        name, folder = Path(name).stem, Path(name).parent
+    learned = from_mapping(Config, weights.card(name, folder).config, name)
+    fitting = replace(
+        learned, end_iterations=config.end_iterations, agreements=config.agreements, threads=config.threads
+    )
+    return open_session(weights.locate(name, folder), config.threads), fitting
 
 
 def _check(log_mel: Floats, config: Config) -> None:
