@@ -22,6 +22,7 @@ from contrafact.files import PARTIAL_PREFIX, output_error
 
 Samples = NDArray[np.float32]
 Format = Literal["wav", "flac", "mp3", "ogg", "ogg-compact"]
+ANALYSIS_RATE = 22_050  # Hz; songs are heard, and covers measured, in mono at this rate
 BLOCK_FRAMES = 1 << 18
 SILENCE = 10 ** (-70 / 20)  # what never rises above it is silent
 

@@ -9,17 +9,14 @@ import tomllib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from contrafact import __version__, cli_prepare, cli_train
 from contrafact.errors import ContrafactError, SettingsError
-
-if TYPE_CHECKING:
-    from contrafact.cover import Settings
+from contrafact.settings import Format, Knobs, Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,14 +36,7 @@ def options(version: Annotated[bool, typer.Option("--version", help="Show the ve
         raise typer.Exit
 
 
-class SoundFormat(StrEnum):
-    """Audio formats of results."""
-
-    wav = "wav"
-    flac = "flac"
-    mp3 = "mp3"
-    ogg = "ogg"
-
+DEFAULTS = Settings()
 
 Song = Annotated[Path, typer.Argument(help="Audio (WAV, FLAC, Ogg, Opus, MP3, AIFF; others with ffmpeg) or MIDI file.")]
 Style = Annotated[str, typer.Option(help="Style, see `contrafact styles`.")]
@@ -62,20 +52,20 @@ Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for progra
 @app.command()
 def cover(
     songs: Annotated[list[Path], typer.Argument(help="Songs: audio or MIDI files.")],
-    style: Style = "jazz-trio",
+    style: Style = DEFAULTS.style,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
     leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,
-    preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = 0.0,
-    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = 0,
-    soundfont: Soundfont = "",
-    seed: Seed = 0,
+    preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = DEFAULTS.preview_s,
+    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = DEFAULTS.transpose,
+    soundfont: Soundfont = DEFAULTS.soundfont,
+    seed: Seed = DEFAULTS.seed,
     assignments: Assignments = None,
-    format: Annotated[SoundFormat, typer.Option(help="Audio format of the results.")] = SoundFormat.wav,
+    format: Annotated[Format, typer.Option(help="Audio format of the results.")] = DEFAULTS.format,
     force: Annotated[bool, typer.Option(help="Do it again though it is done.")] = False,
     json_lines: Lines = False,
 ) -> None:
     """Cover songs in a style: mix, stems, MIDI, scores and a report for each."""
-    from contrafact.cover import Settings, check
+    from contrafact.cover import check
 
     settings = Settings(
         style=style,
@@ -84,7 +74,7 @@ def cover(
         transpose=transpose,
         preview_s=preview,
         soundfont=soundfont,
-        format=format.value,
+        format=format,
     )
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
@@ -196,14 +186,14 @@ def leadsheet(
 def arrange(
     sheet: Annotated[Path, typer.Argument(help="Lead sheet (JSON).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
-    style: Style = "jazz-trio",
-    seed: Seed = 0,
-    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = 0,
+    style: Style = DEFAULTS.style,
+    seed: Seed = DEFAULTS.seed,
+    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = DEFAULTS.transpose,
     assignments: Assignments = None,
 ) -> None:
     """Arrange a lead sheet in a style, as MIDI."""
-    from contrafact.cover import Settings, read_leadsheet
     from contrafact.cover import arrange as make
+    from contrafact.cover import read_leadsheet
     from contrafact.midi import write_midi
     from contrafact.score import Score
 
@@ -217,13 +207,13 @@ def arrange(
 def render(
     midi: Annotated[Path, typer.Argument(help="MIDI file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="WAV, FLAC, MP3 or Ogg file to write.")],
-    soundfont: Soundfont = "",
+    soundfont: Soundfont = DEFAULTS.soundfont,
 ) -> None:
     """Play a MIDI file with sampled instruments into a sound file."""
     from contrafact.cover import render as play
     from contrafact.midi import read_midi
 
-    _suffix(out, *(f".{f.value}" for f in SoundFormat))
+    _suffix(out, *(f".{f}" for f in get_args(Format)))
     play(read_midi(midi), out, soundfont)
     print(out)
 
@@ -251,10 +241,9 @@ def _suffix(path: Path, *known: str) -> None:
         raise SettingsError("SETTING_VALUE", f"{path.name!r} has no known ending.", f"Use {' or '.join(known)}.")
 
 
-def _knobs(assignments: list[str] | None) -> Any:
+def _knobs(assignments: list[str] | None) -> Knobs:
     """``key=value`` words as `Knobs`; values are TOML, plain words are text."""
     from contrafact.config import from_mapping
-    from contrafact.style import Knobs
 
     values: dict[str, Any] = {}
     for assignment in assignments or []:

@@ -17,11 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
-from contrafact.audio import COMPACT, Audio, Recording, SoundFile, Writer
+from contrafact.audio import ANALYSIS_RATE, COMPACT, Audio, Recording, SoundFile, Writer
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
@@ -37,16 +37,15 @@ from contrafact.report.facts import Made, source_loudness, write_report
 from contrafact.report.page import EMBED_LIMIT_S, compressed
 from contrafact.report.pictures import salience
 from contrafact.score import Score, Transcription
-from contrafact.style import Knobs, Style
+from contrafact.settings import Format, Settings
+from contrafact.style import Style
 from contrafact.theory.transpose import transpose, transpose_score
 from contrafact.transcribers._painted import painted
 from contrafact.transcribers.basic_pitch import MODEL
 from contrafact.workplace import Workplace, finished, read_report, safe_name, target_folder, workplace
 
-ANALYSIS_RATE = 22_050
 TAIL_S = 2.0
 MAX_SHEET_BYTES = 64 << 20
-Format = Literal["wav", "flac", "mp3", "ogg"]
 Progress = Callable[[str, float], None]
 # the stages, and the share of the whole job that each takes on two cores
 STAGES = {
@@ -58,37 +57,6 @@ STAGES = {
     "mix": 0.33,
     "report": 0.08,
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What may be asked of a cover.
-
-    Attributes:
-        style: name of a style, see `contrafact styles`.
-        seed: all random choices follow from it.
-        knobs: independent controls of the arrangement.
-        transpose: semitones, -12 to 12.
-        preview_s: cover only so many seconds from the start; 0 covers the whole song.
-        soundfont: path of an SF2 or SF3 file; "" finds FluidR3_GM.
-        format: audio format of the results.
-    """
-
-    style: str = "jazz-trio"
-    seed: int = 0
-    knobs: Knobs = field(default_factory=Knobs)
-    transpose: int = 0
-    preview_s: float = 0.0
-    soundfont: str = ""
-    format: Format = "wav"
-
-    def __post_init__(self) -> None:
-        if not -12 <= self.transpose <= 12:
-            raise SettingsError("SETTING_VALUE", f"transpose is {self.transpose}.", "Choose -12 to 12 semitones.")
-        if self.preview_s != 0 and not 1 <= self.preview_s < float("inf"):
-            raise SettingsError("SETTING_VALUE", f"preview is {self.preview_s} s.", "Choose at least 1 second.")
-        if self.seed < 0:
-            raise SettingsError("SETTING_VALUE", f"seed is {self.seed}.", "Choose a seed of 0 or more.")
 
 
 @dataclass(frozen=True)

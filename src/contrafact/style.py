@@ -14,31 +14,6 @@ from contrafact.mixer import Channel, Room
 
 
 @dataclass(frozen=True)
-class Knobs:
-    """Independent controls of an arrangement; each changes its own thing and nothing else.
-
-    Attributes:
-        harmony: 0 (the song's own triads) to 1 (the style's own reharmonization).
-        swing: 1 is the style's own swing at the song's tempo, 0 straight eighths.
-        density: 0 to 1, how much the players talk around the song; 0.5 is the style's own measure.
-        melody_instrument: who plays the melody; "" is the style's own choice.
-        feel: bass in "two" or in "four" throughout, or "auto": in two during the head.
-    """
-
-    harmony: float = 1.0
-    swing: float = 1.0
-    density: float = 0.5
-    melody_instrument: str = ""
-    feel: Literal["auto", "two", "four"] = "auto"
-
-    def __post_init__(self) -> None:
-        for name, highest in (("harmony", 1.0), ("swing", 1.5), ("density", 1.0)):
-            value = getattr(self, name)
-            if not 0 <= value <= highest:
-                raise SettingsError("SETTING_VALUE", f"{name} is {value}.", f"Choose 0 to {highest:g}.")
-
-
-@dataclass(frozen=True)
 class StylePart:
     """One part of the band.
 

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 
 from contrafact.audio import SoundFile
-from contrafact.cover import Settings, cover
+from contrafact.cover import cover
 from contrafact.files import PARTIAL_PREFIX
+from contrafact.settings import Settings
 
 RATE = 22_050
 SECONDS = 8.0

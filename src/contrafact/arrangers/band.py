@@ -13,7 +13,8 @@ from contrafact.leadsheet import LeadSheet
 from contrafact.players._instruments import instrument
 from contrafact.registry import PLAYERS, Card
 from contrafact.score import Part, Score
-from contrafact.style import Knobs, Style, StylePart
+from contrafact.settings import Knobs
+from contrafact.style import Style, StylePart
 from contrafact.theory.reharmonize import Reharmonization, reharmonize
 from contrafact.theory.retime import retime
 

@@ -17,8 +17,10 @@ from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
 from scipy.sparse import csr_array
 
+from contrafact.audio import ANALYSIS_RATE
+
 Floats = NDArray[np.float32]
-SAMPLE_RATE = 22_050
+SAMPLE_RATE = ANALYSIS_RATE
 WINDOW = 8192
 HOP = 2048
 FRAME_RATE = SAMPLE_RATE / HOP

@@ -18,8 +18,10 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter1d
 from scipy.sparse import csr_array
 
+from contrafact.audio import ANALYSIS_RATE
+
 Floats = NDArray[np.float32]
-SAMPLE_RATE = 22_050
+SAMPLE_RATE = ANALYSIS_RATE
 FRAME = 1024
 HOP = 256
 RATE = SAMPLE_RATE / HOP

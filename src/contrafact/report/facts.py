@@ -22,7 +22,8 @@ from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, st
 from contrafact.mixer import Mixed
 from contrafact.report.page import Scene, write_page
 from contrafact.score import Note, Part, Score
-from contrafact.style import Knobs, Style
+from contrafact.settings import Knobs
+from contrafact.style import Style
 from contrafact.theory.transpose import transpose
 from contrafact.workplace import Workplace
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from contrafact.audio import ANALYSIS_RATE
 from contrafact.score import Part, Score, Transcription
 
-FRAME_RATE = 22_050 / 256
+FRAME_RATE = ANALYSIS_RATE / 256
 LOWEST, HIGHEST = 21, 108
 
 

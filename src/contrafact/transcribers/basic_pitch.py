@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.audio import Audio
+from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.registry import Card
 from contrafact.runtime import ModelFile, cores, open_session
 from contrafact.score import Note, Part, Score, Transcription
@@ -41,7 +41,7 @@ MODEL = ModelFile(
     sha256="2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
     install="pip install --no-deps basic-pitch",
 )
-SAMPLE_RATE = 22_050
+SAMPLE_RATE = ANALYSIS_RATE
 HOP = 256
 WINDOW = 43_844  # samples that the network takes
 FRAMES = 172  # frames that it gives for them, centred on multiples of HOP

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from contrafact.audio import Audio
+from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.score import Transcription
 
 Array = NDArray[np.float32]
 
-SAMPLE_RATE = 22050
+SAMPLE_RATE = ANALYSIS_RATE
 HOP = 256
 FRAME_RATE = SAMPLE_RATE / HOP
 WINDOW = 1024
