@@ -6,14 +6,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from contrafact.players._form import Form
-from contrafact.players._perform import Event
+from contrafact.players._form import Bar, Form
+from contrafact.players._perform import Event, randomness
 from contrafact.theory.chords import ChordSpec
 from contrafact.theory.scales import chord_scale
 
 LOWEST, HIGHEST = 28, 55
 LOW_TURN, HIGH_TURN = 31, 50
 CENTRE = 41
+SKIPS = 2
 
 
 def place(pitch_class: int, near: float, low: int = LOWEST, high: int = HIGHEST) -> int:
@@ -88,3 +89,36 @@ def approach_to(target: int, coming: ChordSpec, chord: ChordSpec, near: int, rng
         if pitch % 12 in chord.pitch_classes and pitch != target:
             offer(pitch, 0.03)
     return weighted(rng, options) if options else near
+
+
+def halves(bar: Bar, draw: float) -> tuple[tuple[float, float], ...]:
+    """Notes of a bar in two, as (beat of the bar, length in beats); in three one note, or two."""
+    if bar.beats == 3:
+        if draw < 0.45:
+            return ((0.0, 3.0),)
+        return ((0.0, 1.5), (1.5, 1.5)) if draw < 0.7 else ((0.0, 2.0), (2.0, 1.0))
+    return tuple((float(i), float(min(2, bar.beats - i))) for i in range(0, bar.beats, 2))
+
+
+def touched(events: list[Event], seed: int, player: int) -> list[Event]:
+    """Small unevenness of touch and time; keys go down a little early, for a plucked string takes 5 ms to speak."""
+    rng = randomness(seed, player, -1 % 2**31)
+    louder = rng.normal(0, 4, len(events))
+    late = np.clip(rng.normal(-0.004, 0.004, len(events)), -0.011, 0.003)
+    return [e._replace(velocity=e.velocity + v, late_s=float(t)) for e, v, t in zip(events, louder, late, strict=True)]
+
+
+def skips(form: Form, events: list[Event], density: float, seed: int) -> list[Event]:
+    """Ghosted skip eighths after some walked beats, at most one a bar."""
+    by_bar: dict[int, list[Event]] = {}
+    starts = np.array([b.first for b in form.bars])
+    for e in events:
+        by_bar.setdefault(int(np.searchsorted(starts, e.beat, side="right") - 1), []).append(e)
+    result = []
+    for index, notes in by_bar.items():
+        rng = randomness(seed, SKIPS, index)
+        chance, which, loud = rng.random(), int(rng.integers(len(notes))), rng.uniform(46, 60)
+        e = notes[which]
+        if chance < 0.5 * density and e.length > 0.8 and e.beat % 1 == 0:
+            result.append(Event(e.beat + 0.5, 0.3, e.pitch, loud))
+    return result

@@ -19,8 +19,11 @@ from contrafact.players._bass import (
     approach_to,
     fifth,
     final_note,
+    halves,
     place,
     scale,
+    skips,
+    touched,
     weighted,
 )
 from contrafact.players._form import Bar, Feel, Form, plan
@@ -57,7 +60,6 @@ class Config:
 
 
 PLAYER = 1
-SKIPS = 2
 
 
 @dataclass
@@ -93,8 +95,8 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
                 _two(form, bar, line, rng)
             else:
                 _walk(form, bar, line, rng)
-        events = _touched(form, line.events, seed) + final_note(form, line.pitch)
-        events += _skips(form, line.events, config.density, seed)
+        events = touched(line.events, seed, PLAYER) + final_note(form, line.pitch)
+        events += skips(form, line.events, config.density, seed)
         return Part("bass", 32, perform(form, events, config.swing))
 
     return play
@@ -176,8 +178,7 @@ def _contour(line: _Line, pitch: int) -> float:
 def _two(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None:
     """Half notes on root and fifth (or the next chord's root), with a pickup now and then; in three "in one"."""
     draws = rng.random(4)
-    halves = _halves(bar, draws[0])
-    for number, (offset, length) in enumerate(halves):
+    for number, (offset, length) in enumerate(halves(bar, draws[0])):
         beat = bar.first + int(offset)
         chord = form.chord(beat)
         if chord.is_none:
@@ -192,14 +193,6 @@ def _two(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None:
         _pickup(form, bar, line, rng)
 
 
-def _halves(bar: Bar, draw: float) -> tuple[tuple[float, float], ...]:
-    if bar.beats == 3:
-        if draw < 0.45:
-            return ((0.0, 3.0),)
-        return ((0.0, 1.5), (1.5, 1.5)) if draw < 0.7 else ((0.0, 2.0), (2.0, 1.0))
-    return tuple((float(i), float(min(2, bar.beats - i))) for i in range(0, bar.beats, 2))
-
-
 def _pickup(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None:
     """A quarter note on the last beat that leads into the next bar's root."""
     beat = bar.first + bar.beats - 1
@@ -212,27 +205,3 @@ def _pickup(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None
     pitch = approach_to(line.planned, coming, form.chord(beat), line.pitch, rng)
     line.move(pitch)
     line.events.append(Event(beat, 0.85, pitch, last.velocity - 3))
-
-
-def _touched(form: Form, events: list[Event], seed: int) -> list[Event]:
-    """Small unevenness of touch and time; keys go down a little early, for a plucked string takes 5 ms to speak."""
-    rng = randomness(seed, PLAYER, -1 % 2**31)
-    louder = rng.normal(0, 4, len(events))
-    late = np.clip(rng.normal(-0.004, 0.004, len(events)), -0.011, 0.003)
-    return [e._replace(velocity=e.velocity + v, late_s=float(t)) for e, v, t in zip(events, louder, late, strict=True)]
-
-
-def _skips(form: Form, events: list[Event], density: float, seed: int) -> list[Event]:
-    """Ghosted skip eighths after some walked beats, at most one a bar."""
-    by_bar: dict[int, list[Event]] = {}
-    starts = np.array([b.first for b in form.bars])
-    for e in events:
-        by_bar.setdefault(int(np.searchsorted(starts, e.beat, side="right") - 1), []).append(e)
-    result = []
-    for index, notes in by_bar.items():
-        rng = randomness(seed, SKIPS, index)
-        chance, which, loud = rng.random(), int(rng.integers(len(notes))), rng.uniform(46, 60)
-        e = notes[which]
-        if chance < 0.5 * density and e.length > 0.8 and e.beat % 1 == 0:
-            result.append(Event(e.beat + 0.5, 0.3, e.pitch, loud))
-    return result

@@ -1,0 +1,71 @@
+"""Interpolated n-gram models over contexts of any kind: the baselines of the neural players.
+
+A model has a chain of contexts, each refining the one before it (previous notes, chord, place in the bar, ...). Its
+probability is interpolated down the chain with absolute discounting; lower levels count in how many refinements a token
+was seen (Kneser and Ney, "Improved backing-off for m-gram language modeling", 1995) or how often ("plain").
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Context = tuple[Hashable, ...]
+Floats = NDArray[np.float64]
+Kind = Literal["kneser-ney", "plain"]
+
+
+class NGram:
+    """Tokens 0 to ``tokens`` - 1 after contexts given as a chain from coarse to fine.
+
+    Args:
+        tokens: how many there are.
+        depth: levels of the chain that are used, 0 for no context at all.
+        kind: counts of the lower levels: "kneser-ney" or "plain".
+        discount: taken off each count, 0..1; may be changed at any time.
+    """
+
+    def __init__(self, tokens: int, depth: int, kind: Kind = "kneser-ney", discount: float = 0.75) -> None:
+        self.tokens, self.depth, self.kind, self.discount = tokens, depth, kind, discount
+        self._counts: list[dict[Context, dict[int, float]]] = [defaultdict(dict) for _ in range(depth + 1)]
+
+    def fit(self, chains: Iterable[Sequence[Hashable]], tokens: Iterable[int]) -> NGram:
+        """Count; ``chains`` has one entry a level, each level's context being all entries up to it."""
+        for chain, token in zip(chains, tokens, strict=True):
+            for level in range(self.depth, -1, -1):
+                counts = self._counts[level][tuple(chain[:level])]
+                is_new = token not in counts
+                counts[token] = counts.get(token, 0.0) + 1
+                if self.kind == "kneser-ney" and not is_new:
+                    break
+        return self
+
+    def probabilities(self, chain: Sequence[Hashable]) -> Floats:
+        """Of all tokens, for a chain of contexts; sums to 1."""
+        made = np.full(self.tokens, 1 / self.tokens)
+        for level in range(self.depth + 1):
+            counts = self._counts[level].get(tuple(chain[:level]))
+            if counts is None:
+                break
+            seen, total = np.fromiter(counts.keys(), np.int64), sum(counts.values())
+            made = made * (self.discount * len(seen) / total)
+            made[seen] += (np.fromiter(counts.values(), np.float64) - self.discount) / total
+        return made
+
+
+def mixture_weights(probabilities: Floats, rounds: int = 60) -> Floats:
+    """Weights of models (models,) that make a mixture likeliest, by expectation maximization.
+
+    Args:
+        probabilities: that each model gave to what happened, (models, events).
+        rounds: of the iteration.
+    """
+    weights = np.full(len(probabilities), 1 / len(probabilities))
+    for _ in range(rounds):
+        shares = weights[:, None] * probabilities
+        weights = (shares / shares.sum(axis=0)).mean(axis=1)
+    return weights

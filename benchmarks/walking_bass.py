@@ -1,0 +1,277 @@
+"""Walking bass, learned against n-grams and against the rule player, on the tunes of wjazzd's test split.
+
+``python benchmarks/walking_bass.py [--weights NAME] [--run DIR] [--seeds N] [--no-record]``
+
+Guessing: negative log-likelihood of recorded notes. Playing: shares of section "walking bass" of the style facts, of
+lines played over the same changes. ``--run`` adds the learning curve of a training run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ngrams import Kind, NGram, mixture_weights
+from numpy.typing import NDArray
+from record import record
+from walking_bass_shares import Counted, shares
+
+from contrafact import weights
+from contrafact.data import wjazzd
+from contrafact.data.corpus import Split
+from contrafact.players._bass import LOWEST
+from contrafact.players.walking_bass_neural import Bassist, _corpus
+from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, encode
+from contrafact.registry import PLAYERS
+from contrafact.runtime import open_session
+from contrafact.score import Part, Score
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+MOVES = 2 * PITCHES - 1
+CHAINS = {
+    "moves": ("move_1", "move_2", "move_3", "move_4"),
+    "degree, chord, next, moves": ("degree_1", "left", "quality", "next", "move_1", "move_2"),
+    "degree, chord, beat": ("degree_1", "quality", "left", "from_next", "beat", "move_1"),
+    "degree, register, aim": ("degree_1", "last", "left", "from_next", "quality"),
+    "register, moves": ("last", "move_1", "degree_1", "left"),
+    "aim, moves": ("degree_1", "from_next", "left", "move_1", "move_2", "move_3"),
+    "recalled": ("degree_1", "recalled_degree", "last", "left"),
+    "degrees": ("degree_1", "left", "degree_2", "degree_3", "degree_4"),
+    "age, chord, moves": ("degree_1", "age", "left", "quality", "move_1", "next"),
+    "age, degrees": ("degree_1", "age", "degree_2", "left", "degree_3"),
+}
+"""Contexts from coarse to fine; a token is the move from the last pitch, which with its degree tells the next one."""
+CACHED = "recalled"
+"""The one that looks up what was played when the same chord came last, which an n-gram proper does not."""
+DISCOUNTS = (0.7, 0.8, 0.9, 0.97)
+KINDS: tuple[Kind, ...] = ("kneser-ney", "plain")
+
+
+@dataclass(frozen=True)
+class Events:
+    """Known notes of some lines: categories before them (notes, columns), the last pitch and their own (notes,)."""
+
+    rows: Ints
+    last: Ints
+    pitches: Ints
+
+
+def events(lines: list[_corpus.Line]) -> Events:
+    """All notes of lines in one table."""
+    tables = []
+    for line in lines:
+        rows, targets = encode(line.changes, line.pitches, line.trusted)
+        pitches = np.array(line.pitches)
+        known = pitches != UNKNOWN
+        tables.append((rows[known], targets[known, 2], pitches[known]))
+    rows, last, pitches = (np.concatenate(x) for x in zip(*tables, strict=True))
+    return Events(rows, last, pitches)
+
+
+def chains(found: Events, names: tuple[str, ...]) -> list[tuple[int, ...]]:
+    """Contexts of each event."""
+    columns = [list(SIZES).index(name) for name in names]
+    return [tuple(row) for row in found.rows[:, columns].tolist()]
+
+
+def likelihoods(model: NGram, names: tuple[str, ...], test: Events) -> Floats:
+    """What a model gives to each event, among the pitches in range."""
+    found = []
+    for chain, last, pitch in zip(chains(test, names), test.last.tolist(), test.pitches.tolist(), strict=True):
+        low = LOWEST - last + PITCHES - 1
+        inside = model.probabilities(chain)[low : low + PITCHES]
+        found.append(inside[pitch - LOWEST] / inside.sum())
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One chain's n-gram at its best settings.
+
+    Attributes:
+        settings: that were best on the validation split.
+        valid: likelihood of each event there.
+        tests: the same of the test events.
+    """
+
+    settings: dict[str, Any]
+    valid: Floats
+    tests: dict[str, Floats]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Settings and surprise in nats."""
+        return {**self.settings, "valid": nats(self.valid), **{k: nats(v) for k, v in self.tests.items()}}
+
+
+def nats(likelihood: Floats) -> float:
+    """Mean negative logarithm."""
+    return -float(np.log(likelihood).mean())
+
+
+def tuned(names: tuple[str, ...], seen: Events, valid: Events, tests: dict[str, Events]) -> Baseline:
+    """An n-gram over a chain, at the depth, counts and discount that are best on ``valid``."""
+    tokens, contexts = (seen.pitches - seen.last + PITCHES - 1).tolist(), chains(seen, names)
+    tried = []
+    for depth, kind in product((len(names) - 1, len(names)), KINDS):
+        model = NGram(MOVES, depth, kind).fit(contexts, tokens)
+        for discount in DISCOUNTS:
+            model.discount = discount
+            tried.append((nats(likelihoods(model, names, valid)), discount, model))
+    _, discount, model = min(tried, key=lambda t: t[0])
+    model.discount = discount
+    settings = {"depth": model.depth, "discount": discount, "counts": model.kind}
+    found = {name: likelihoods(model, names, test) for name, test in tests.items()}
+    return Baseline(settings, likelihoods(model, names, valid), found)
+
+
+def baselines(train: dict[str, Events], valid: Events, tests: dict[str, Events]) -> dict[str, Any]:
+    """Every chain with every material, and mixtures of all, with and without the cached one; surprise in nats."""
+    found: dict[str, Baseline] = {}
+    for (name, names), (kind, seen) in product(CHAINS.items(), train.items()):
+        found[f"{name} ({kind})"] = made = tuned(names, seen, valid, tests)
+        print(f"{name} ({kind})", made.row, flush=True)
+    proper = {name: made for name, made in found.items() if not name.startswith(CACHED)}
+    return {
+        "models": {name: made.row for name, made in found.items()},
+        "best": {t: min(made.row[t] for made in proper.values()) for t in tests},
+        "mixture": mixture(list(proper.values())),
+        "mixture with cache": mixture(list(found.values())),
+    }
+
+
+def mixture(models: list[Baseline]) -> dict[str, float]:
+    """Surprise of the mixture that is best on the validation split."""
+    shares_of = mixture_weights(np.stack([m.valid for m in models]))
+    tests = {t: nats(shares_of @ np.stack([m.tests[t] for m in models])) for t in models[0].tests}
+    return {"valid": nats(shares_of @ np.stack([m.valid for m in models])), **tests}
+
+
+def surprise(path: Path, lines: list[_corpus.Line]) -> float:
+    """Mean negative log-likelihood in nats of the notes of lines, played beat by beat on the exported network."""
+    session, found = open_session(path), []
+    for line in lines:
+        bassist = Bassist(session, line.changes, line.trusted)
+        for pitch in line.pitches:
+            chances = bassist.chances()
+            if pitch != UNKNOWN:
+                found.append(np.logaddexp.reduce(chances) - chances[pitch - LOWEST])
+            bassist.play(pitch)
+    return float(np.mean(found))
+
+
+def on_beats(solo: wjazzd.Solo, part: Part) -> list[int]:
+    """The pitch that a player put on each beat of a solo."""
+    times = np.array([b.time_s for b in solo.beats])
+    pitches = [UNKNOWN] * len(times)
+    for note in part.notes:
+        pitches[int(np.argmin(np.abs(times - note.onset_s)))] = note.pitch
+    return pitches
+
+
+def played(player: Callable[..., Part], lines: list[_corpus.Line], seeds: int) -> tuple[Counted, float]:
+    """Shares of what a player plays over the lines' changes, where the recording has notes; and its CPU time in s."""
+    found, used = [], 0.0
+    for line, seed in product(lines, range(seeds)):
+        solo = wjazzd.read(line.name)
+        sheet = solo.sheet
+        began = time.process_time()
+        part = player(sheet, Score((), sheet.grid), seed)
+        used += time.process_time() - began
+        pitches = [p if q != UNKNOWN else UNKNOWN for p, q in zip(on_beats(solo, part), line.pitches, strict=True)]
+        found.append((line.changes, pitches))
+    return shares(found), used
+
+
+def compare(lines: list[_corpus.Line], name: str, seeds: int) -> dict[str, Any]:
+    """Shares of musicians, rule player and network side by side."""
+    musicians = shares([(line.changes, line.pitches) for line in lines])
+    settings = {"feel": "four", "density": 0.0}
+    players = {"rule": PLAYERS.build("walking_bass", **settings)}
+    default = PLAYERS.module("walking_bass_neural").Config().temperature
+    for temperature in sorted({default, 1.0}):
+        players[f"neural, temperature {temperature:g}"] = PLAYERS.build(
+            "walking_bass_neural", weights=name, temperature=temperature, **settings
+        )
+    rows: dict[str, Any] = {row: {"n": n, "musicians": share} for row, (share, n) in musicians.items()}
+    summary: dict[str, Any] = {}
+    for player, play in players.items():
+        found, used = played(play, lines, seeds)
+        apart = {row: abs(found[row][0] - musicians[row][0]) for row in rows}
+        for row, values in rows.items():
+            values[player] = found[row][0]
+        summary[player] = {
+            "within 0.05": sum(d <= 0.05 for d in apart.values()),
+            "mean difference": float(np.mean(list(apart.values()))),
+            "largest difference": max(apart.values()),
+            "cpu_s": used,
+        }
+    for row, values in rows.items():
+        print(f"{row:34}", "  ".join(f"{k} {v:.3f}" if k != "n" else f"{v:5}" for k, v in values.items()))
+    for player, values in summary.items():
+        print(player, values, f"of {len(rows)}")
+    return {"rows": rows, "summary": summary, "seeds": seeds}
+
+
+def curve(run: Path) -> list[dict[str, Any]]:
+    """Step, training loss and figures of a run."""
+    entries: dict[int, dict[str, Any]] = {}
+    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
+        values = json.loads(line)
+        entry = entries.setdefault(values["step"], {"step": values["step"]})
+        entry |= values.get("losses", {}) | values.get("figures", {})
+    return [entries[step] for step in sorted(entries)]
+
+
+def chosen(lines: list[_corpus.Line], split: Split, trusted: bool | None = None) -> list[_corpus.Line]:
+    """Lines of a split."""
+    return [x for x in lines if x.split == split and x.notes and trusted in (None, x.trusted)]
+
+
+def material(lines: list[_corpus.Line]) -> Iterator[tuple[str, list[_corpus.Line]]]:
+    """What the n-grams count: all training lines, or only those whose pitches are trusted."""
+    yield "all", chosen(lines, "train")
+    yield "trusted", chosen(lines, "train", True)
+
+
+def main() -> None:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weights", default="walking_bass")
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--no-record", action="store_true")
+    options = parser.parse_args()
+    path = Path(options.weights) if options.weights.endswith(".onnx") else weights.locate(options.weights)
+    lines = list(_corpus.lines())
+    tests = {"trusted": chosen(lines, "test", True), "all": chosen(lines, "test")}
+    result: dict[str, Any] = {"notes": {name: sum(x.notes for x in found) for name, found in tests.items()}}
+    result["neural"] = {name: surprise(path, found) for name, found in tests.items()}
+    print("neural", result["neural"], flush=True)
+    walked = [x for x in tests["trusted"] if x.changes.beats_per_bar == 4]
+    result["shares"] = compare(walked, options.weights, options.seeds)
+    result["n-grams"] = baselines(
+        {name: events(found) for name, found in material(lines)},
+        events(chosen(lines, "valid", True)),
+        {name: events(found) for name, found in tests.items()},
+    )
+    for name in ("best", "mixture", "mixture with cache"):
+        lower = {t: 1 - result["neural"][t] / result["n-grams"][name][t] for t in tests}
+        result[f"lower than n-grams, {name}"] = lower
+        print("lower than n-grams,", name, result["n-grams"][name], lower)
+    if options.run:
+        result["curve"] = curve(options.run)
+    if not options.no_record:
+        record("walking_bass", result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""A double bass that walks as recorded ones do: a recurrent network chooses each beat's note and draws decide.
+
+It sees the chords that sound, that come and that went, the place in bar and form, the tempo, and what was played, all
+relative to the chord's root. In two and in three it plays the rhythms of the rule player, with its own pitches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact import weights
+from contrafact.leadsheet import LeadSheet
+from contrafact.players._bass import HIGHEST, LOWEST, final_note, halves, skips, touched
+from contrafact.players._form import Bar, Feel, Form, plan
+from contrafact.players._perform import Event, perform, randomness
+from contrafact.players.walking_bass_neural._features import UNKNOWN, Changes, Reader, of_chords, places
+from contrafact.registry import Card
+from contrafact.runtime import open_session
+from contrafact.score import Part, Score
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Floats = NDArray[np.float64]
+
+CARD = Card(
+    summary="Walking bass, note by note from a network that has learned from recorded lines; in two during the head.",
+    source="Bass notes of the Weimar Jazz Database (Pfleiderer et al., Inside the Jazzomat, 2017); a recurrent network",
+    needs="nothing",
+    known_failures="The recorded pitches were estimated by machine, and some of the errors were learned with them.",
+    license="MIT; learned from data under the ODbL 1.0",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings.
+
+    Attributes:
+        swing: 0 straight, 1 the swing of the tempo; moves the skip notes only.
+        density: 0..1, how many skip notes are added.
+        feel: "two" or "four" throughout, or "auto": two in the head.
+        temperature: of the draws; below 1 the likely notes become likelier.
+        weights: name of weights that come along, or an ONNX file with its card beside it.
+        width: of the network; follows from the card of the weights.
+    """
+
+    swing: float = 1.0
+    density: float = 0.5
+    feel: Feel = "auto"
+    temperature: float = 0.8
+    weights: str = "walking_bass"
+    width: int = 128
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.density <= 1:
+            raise ValueError("density must lie within 0 to 1")
+        if not self.temperature > 0:
+            raise ValueError("temperature must be above 0")
+        if self.width < 1:
+            raise ValueError("width must be 1 or more")
+
+
+PLAYER = 3
+
+
+class Bassist:
+    """A network on its way along a line: asked for the chances of each pitch, told what was played.
+
+    Args:
+        session: of the exported network.
+        changes: of the line.
+        trusted: whether the line is of the kind whose pitches are known well.
+    """
+
+    def __init__(self, session: InferenceSession, changes: Changes, trusted: bool = True) -> None:
+        self._session, self._reader = session, Reader(changes, trusted)
+        self._memory = np.zeros((1, session.get_inputs()[1].shape[1]), dtype=np.float32)
+        self._after = self._memory
+
+    def chances(self) -> Floats:
+        """Log-likelihood of each pitch from `LOWEST` to `HIGHEST` on the next beat, up to a constant."""
+        given = {"rows": np.array([self._reader.row()], dtype=np.int64), "memory": self._memory}
+        answers, self._after = self._session.run(None, given)
+        found: Floats = answers[0].astype(np.float64)[places(np.array(self._reader.targets()))].sum(axis=1)
+        return found
+
+    def play(self, pitch: int) -> None:
+        """The next beat has this pitch, or `UNKNOWN`; after `chances` of that beat."""
+        self._memory = self._after
+        self._reader.play(pitch)
+
+
+def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
+    """A player of ``config``.
+
+    Raises:
+        SettingsError: WEIGHTS_UNKNOWN.
+        MissingError: the weights are missing or not those of their card.
+    """
+    session = _session(_located(config.weights))
+
+    def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
+        form = plan(sheet, config.feel)
+        events = _line(form, Bassist(session, changes_of(form)), config.temperature, seed)
+        last = events[-1].pitch if events else LOWEST
+        played = touched(events, seed, PLAYER) + final_note(form, last) + skips(form, events, config.density, seed)
+        return Part("bass", 32, perform(form, played, config.swing))
+
+    return play
+
+
+def _located(name: str) -> Path:
+    return weights.locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else weights.locate(name)
+
+
+@lru_cache(maxsize=4)
+def _session(path: Path) -> InferenceSession:
+    return open_session(path)
+
+
+def changes_of(form: Form) -> Changes:
+    """The song's chords and bars, as the network sees them."""
+    bars = [bar for bar in form.bars for _ in range(bar.beats)]
+    first = form.bars[0].first
+    beat = np.array([first + i - bar.first for i, bar in enumerate(bars)], dtype=np.int64)
+    place = np.array([bar.place for bar in bars], dtype=np.int64)
+    left = np.array([bar.chorus_bars - 1 - bar.place for bar in bars], dtype=np.int64)
+    chords = form.chords[first : first + len(bars)]
+    return of_chords(chords, beat, form.grid.beats_per_bar, place, left, 60 / form.beat_s)
+
+
+def _line(form: Form, bassist: Bassist, temperature: float, seed: int) -> list[Event]:
+    """All notes before the final chord."""
+    events: list[Event] = []
+    for bar in form.bars[:-1]:
+        draws = randomness(seed, PLAYER, bar.index)
+        onsets = dict(_rhythm(form, bar, draws))
+        held = UNKNOWN
+        for i in range(bar.beats):
+            chances = bassist.chances()
+            draw = float(draws.random())
+            if form.chord(bar.first + i).is_none:
+                held = UNKNOWN
+            elif i in onsets:
+                held = drawn(chances, temperature, draw)
+                at, length = onsets[i]
+                events.append(Event(at, length, held, _velocity(bar, i)))
+            bassist.play(held)
+    return events
+
+
+def drawn(chances: Floats, temperature: float, draw: float) -> int:
+    """A pitch by its log-likelihood; ``draw`` in 0..1 decides."""
+    shares = np.exp((chances - chances.max()) / temperature)
+    at = int(np.searchsorted(np.cumsum(shares), draw * shares.sum(), side="right"))
+    return LOWEST + min(at, HIGHEST - LOWEST)
+
+
+def _rhythm(form: Form, bar: Bar, draws: np.random.Generator) -> list[tuple[int, tuple[float, float]]]:
+    """Where the bar's notes fall: beat of the bar, and (position in beats of the song, length)."""
+    stops, shape, leads = draws.random(3)
+    if bar.feel == "four" or bar.beats < 3:
+        beats = 1 if stops < 0.12 and bar.closes_chorus and bar.beats >= 3 else bar.beats
+        return [(i, (float(bar.first + i), 0.9)) for i in range(beats)]
+    found = [(int(at), (bar.first + at, 0.92 * length)) for at, length in halves(bar, shape)]
+    last = bar.beats - 1
+    if leads < 0.55 and found[-1][0] < last and not form.is_new[bar.first + last]:
+        beat, (at, _) = found[-1]
+        found[-1] = (beat, (at, max(0.5, bar.first + last - at - 0.1)))
+        found.append((last, (float(bar.first + last), 0.85)))
+    return found
+
+
+def _velocity(bar: Bar, beat: int) -> float:
+    if bar.feel == "two":
+        return 76 + 8 * bar.energy
+    return 78 + 8 * bar.energy + (3 if beat % 2 else 0)

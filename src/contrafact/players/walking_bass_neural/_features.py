@@ -1,0 +1,278 @@
+"""What the network sees before each note: categories relative to the chord's root, so that keys do not matter.
+
+A line is one note a beat. `Changes` is what is known before playing, `Reader` walks along it: it tells the categories
+of the next beat and is told which pitch was played there. Training and playing use the same lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.players._bass import CENTRE, HIGHEST, LOWEST
+from contrafact.theory.chords import ChordSpec
+
+Ints = NDArray[np.int64]
+UNKNOWN = -1
+PITCHES = HIGHEST - LOWEST + 1
+QUALITIES = 9
+LAGS = 8
+LONGEST = 9  # beats from which on a distance is only "far"
+BEAT_KINDS = {4: 0, 3: 4}
+OTHER_METRE = 7
+TEMPO_EDGES = (90, 115, 140, 170, 205, 245, 290)
+
+
+def quality(chord: ChordSpec) -> int:
+    """Class of a chord: none, major, sixth or major seventh, dominant, minor, its sixth, half-dim., dim., sus, aug."""
+    if chord.is_none:
+        return UNKNOWN
+    inside = chord.intervals
+    if chord.third is None:
+        return 7
+    if chord.third == 4:
+        return 8 if chord.fifth == 8 else 2 if 10 in inside else 1 if inside & {9, 11} else 0
+    if chord.fifth == 6:
+        return 5 if 10 in inside else 6
+    return 4 if inside & {9, 11} and 10 not in inside else 3
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is known of a line before it is played; an entry for each beat.
+
+    Attributes:
+        roots: pitch class of the chord's root; `UNKNOWN` without a chord.
+        basses: pitch class of its bass note.
+        qualities: see `quality`.
+        beat: number of the beat in its bar, from 0.
+        beats_per_bar: of the metre.
+        place: number of the bar in its stretch of the form.
+        bars_left: bars of that stretch that follow.
+        tempo_bpm: median.
+    """
+
+    roots: Ints
+    basses: Ints
+    qualities: Ints
+    beat: Ints
+    beats_per_bar: int
+    place: Ints
+    bars_left: Ints
+    tempo_bpm: float
+
+    def __len__(self) -> int:
+        return len(self.roots)
+
+    def starts(self) -> list[int]:
+        """Beats at which another chord starts."""
+        rows = np.stack([self.roots, self.basses, self.qualities])
+        return [0, *(int(i) for i in 1 + np.nonzero(np.any(rows[:, 1:] != rows[:, :-1], axis=0))[0])]
+
+
+def of_chords(
+    chords: tuple[ChordSpec, ...], beat: Ints, beats_per_bar: int, place: Ints, bars_left: Ints, tempo_bpm: float
+) -> Changes:
+    """Changes from the chord at each beat."""
+    roots = np.array([c.root for c in chords], dtype=np.int64)
+    basses = np.array([c.bass_pitch_class for c in chords], dtype=np.int64)
+    qualities = np.array([quality(c) for c in chords], dtype=np.int64)
+    return Changes(roots, basses, qualities, beat, beats_per_bar, place, bars_left, tempo_bpm)
+
+
+_CHORD = 12 * QUALITIES + 1
+SIZES = {
+    "quality": QUALITIES + 1,
+    "inversion": 13,
+    "beat": 8,
+    "age": LONGEST,
+    "left": LONGEST,
+    "next": _CHORD,
+    "next_left": LONGEST,
+    "after_next": _CHORD,
+    "before": _CHORD,
+    "place": 8,
+    "bars_left": 4,
+    "tempo": len(TEMPO_EDGES) + 1,
+    "trusted": 2,
+    **{f"degree_{lag}": 13 for lag in range(1, LAGS + 1)},
+    **{f"move_{lag}": 26 for lag in range(1, 5)},
+    "from_next": 13,
+    "aim": 13 * LONGEST,
+    "recalled_degree": 13,
+    "recalled_degree_2": 13,
+    "alike_degree": 13,
+    "alike_degree_2": 13,
+    "place_degree": 13,
+    "recalled": PITCHES + 1,
+    "last": PITCHES + 1,
+}
+"""Number of values of each category, the ones of absolute pitch last."""
+COLUMNS = len(SIZES)
+ABSOLUTE = 2
+"""Columns at the end whose known values move when a line is transposed."""
+OFFSETS = np.cumsum([0, *list(SIZES.values())[:-1]])
+VOCABULARY = sum(SIZES.values())
+
+
+@dataclass
+class Reader:
+    """Walks along a line.
+
+    Attributes:
+        changes: of the line.
+        trusted: whether its notes are to be such as are known well.
+    """
+
+    changes: Changes
+    trusted: bool = True
+    pitches: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        starts = self.changes.starts()
+        beats = np.arange(len(self.changes))
+        self._chord: list[int] = (np.searchsorted(starts, beats, side="right") - 1).tolist()
+        self._starts = [*starts, len(self.changes)]
+        self._roots: list[int] = self.changes.roots.tolist()
+        self._qualities: list[int] = self.changes.qualities.tolist()
+        self._beat: list[int] = self.changes.beat.tolist()
+        self._form: list[tuple[int, int]] = list(
+            zip(self.changes.place.tolist(), self.changes.bars_left.tolist(), strict=True)
+        )
+        self._metre = BEAT_KINDS.get(self.changes.beats_per_bar, OTHER_METRE)
+        self._tempo = int(np.searchsorted(TEMPO_EDGES, self.changes.tempo_bpm))
+        self._recalled: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._alike: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._at_place: dict[tuple[int, ...], int] = {}
+        self._known = CENTRE
+
+    def targets(self) -> tuple[int, int, int]:
+        """What the next beat's answer is relative to: pitch classes of root and next root, and the last pitch."""
+        t = len(self.pitches)
+        root, coming = self._roots[t], self._root_of(self._chord[t] + 1)
+        return max(root, 0), max(coming if coming != UNKNOWN else root, 0), self._known
+
+    def row(self) -> list[int]:
+        """Categories of the next beat, by `SIZES`, without their offsets."""
+        t = len(self.pitches)
+        root, at = self._roots[t], self._chord[t]
+        left, last = self._starts[at + 1] - t, self._last(1)
+        coming = self._root_of(at + 1)
+        to_next = _degree(last, coming)
+        recalled, earlier = self._recalled.get(self._context(t), (UNKNOWN, UNKNOWN))
+        alike = self._alike.get(self._kind(t), (0, 0))
+        placed = self._at_place.get(self._place(t), UNKNOWN)
+        return [
+            self._qualities[t] + 1,
+            _degree(int(self.changes.basses[t]), root),
+            self._metre + self._beat[t] if self._metre != OTHER_METRE else OTHER_METRE,
+            min(t - self._starts[at], LONGEST - 1),
+            min(left, LONGEST) - 1,
+            self._chord_class(at + 1, root),
+            min(self._length(at + 1), LONGEST - 1),
+            self._chord_class(at + 2, root),
+            self._chord_class(at - 1, root),
+            self._form[t][0] % 8,
+            min(self._form[t][1], 3),
+            self._tempo,
+            int(self.trusted),
+            *(_degree(self._last(lag), root) for lag in range(1, LAGS + 1)),
+            *(_move(self._last(lag), self._last(lag + 1)) for lag in range(1, 5)),
+            to_next,
+            to_next * LONGEST + min(left, LONGEST) - 1,
+            _degree(recalled, root),
+            _degree(earlier, root),
+            *alike,
+            _degree(placed, root),
+            recalled - LOWEST + 1 if recalled != UNKNOWN else 0,
+            last - LOWEST + 1 if last != UNKNOWN else 0,
+        ]
+
+    def play(self, pitch: int) -> None:
+        """The next beat has this pitch, or `UNKNOWN`."""
+        t = len(self.pitches)
+        self.pitches.append(pitch)
+        if pitch != UNKNOWN:
+            self._known = pitch
+            self._recalled[self._context(t)] = (pitch, self._recalled.get(self._context(t), (UNKNOWN,))[0])
+            self._alike[self._kind(t)] = (_degree(pitch, self._roots[t]), self._alike.get(self._kind(t), (0,))[0])
+            self._at_place[self._place(t)] = pitch
+
+    def _last(self, lag: int) -> int:
+        return self.pitches[-lag] if lag <= len(self.pitches) else UNKNOWN
+
+    def _context(self, t: int) -> tuple[int, ...]:
+        """Beats with the same chord, next chord and place in the chord are alike."""
+        at = self._chord[t]
+        key = (self._roots[t], self._qualities[t], self._root_of(at + 1))
+        return (*key, t - self._starts[at], self._beat[t])
+
+    def _kind(self, t: int) -> tuple[int, ...]:
+        """Beats at the same place in chords of the same quality are alike, whatever their root."""
+        at = self._chord[t]
+        left = min(self._starts[at + 1] - t, LONGEST)
+        return self._qualities[t], min(t - self._starts[at], LONGEST), left, self._beat[t]
+
+    def _place(self, t: int) -> tuple[int, ...]:
+        """Beats at the same place of the form with the same root are alike."""
+        return (*self._form[t], self._beat[t], self._roots[t])
+
+    def _root_of(self, chord: int) -> int:
+        return self._roots[self._starts[chord]] if 0 <= chord < len(self._starts) - 1 else UNKNOWN
+
+    def _length(self, chord: int) -> int:
+        """Beats of a chord; 0 where there is none."""
+        return self._starts[chord + 1] - self._starts[chord] if 0 <= chord < len(self._starts) - 1 else 0
+
+    def _chord_class(self, chord: int, root: int) -> int:
+        other = self._root_of(chord)
+        if UNKNOWN in (other, root):
+            return 0
+        return 1 + (other - root) % 12 * QUALITIES + self._qualities[self._starts[chord]]
+
+
+def _degree(pitch: int, root: int) -> int:
+    """Semitones above the root, within the octave, from 1; 0 where either is unknown."""
+    return 0 if UNKNOWN in (pitch, root) else 1 + (pitch - root) % 12
+
+
+def _move(pitch: int, before: int) -> int:
+    """Semitones from one pitch to the next, cut at an octave, from 1; 0 where either is unknown."""
+    return 0 if UNKNOWN in (pitch, before) else 13 + max(-12, min(12, pitch - before))
+
+
+PARTS = (12, 12, 2 * PITCHES - 1, PITCHES)
+"""Sizes of the answer's parts: degree of the chord, degree of the next chord, move, absolute pitch."""
+ANSWERS = sum(PARTS)
+
+
+def places(targets: Ints) -> Ints:
+    """For each pitch from `LOWEST` the four places in the answer whose sum is its score.
+
+    Args:
+        targets: (..., 3) as `Reader.targets` gives them.
+
+    Returns:
+        (..., `PITCHES`, 4).
+    """
+    pitch = np.arange(LOWEST, HIGHEST + 1)
+    root, coming, last = (targets[..., None, i] for i in range(3))
+    move = 24 + pitch - last + PITCHES - 1
+    absolute = np.broadcast_to(24 + 2 * PITCHES - 1 + pitch - LOWEST, move.shape)
+    return np.stack([(pitch - root) % 12, 12 + (pitch - coming) % 12, move, absolute], axis=-1)
+
+
+def encode(changes: Changes, pitches: list[int], trusted: bool) -> tuple[Ints, Ints]:
+    """A whole line that was played.
+
+    Returns:
+        categories (beats, `COLUMNS`) and targets (beats, 3): root, coming, last.
+    """
+    reader, rows, targets = Reader(changes, trusted), [], []
+    for pitch in pitches:
+        rows.append(reader.row())
+        targets.append(reader.targets())
+        reader.play(pitch)
+    return np.array(rows, dtype=np.int64), np.array(targets, dtype=np.int64)

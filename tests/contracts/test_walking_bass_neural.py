@@ -1,0 +1,217 @@
+"""The learned bass keeps the players' contract, and its draws obey seed and temperature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from contrafact.arrangers._contract import Arrangement
+from contrafact.errors import SettingsError
+from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre
+from contrafact.players._bass import HIGHEST, LOWEST
+from contrafact.players.walking_bass_neural import drawn
+from contrafact.players.walking_bass_neural._features import (
+    COLUMNS,
+    PITCHES,
+    SIZES,
+    UNKNOWN,
+    Changes,
+    Reader,
+    encode,
+    of_chords,
+    places,
+    quality,
+)
+from contrafact.registry import PLAYERS
+from contrafact.score import Part, Score
+from contrafact.theory.chords import parse
+
+
+def song(metre: Metre = "4/4", bars: int = 24, loop: tuple[str, ...] = ("D:min7", "G:7", "C:maj7", "A:7")) -> LeadSheet:
+    """One chord a bar at 150 beats a minute."""
+    beat_s, per_bar = 0.4, BEATS_PER_BAR[metre]
+    beats = np.arange(bars * per_bar) * beat_s
+    bar_s = per_bar * beat_s
+    chords = tuple(Chord(i * bar_s, (i + 1) * bar_s, loop[i % len(loop)]) for i in range(bars))
+    return LeadSheet(bars * bar_s, beats, beats[::per_bar], metre, "C:maj", chords, (), ())
+
+
+def line(sheet: LeadSheet, seed: int = 3, **settings: object) -> Part:
+    part = PLAYERS.build("walking_bass_neural", **settings)(sheet, Score(()), seed)
+    assert isinstance(part, Part)
+    return part
+
+
+def roots(sheet: LeadSheet, part: Part) -> float:
+    """Share of chord starts at which the root sounds."""
+    hits = []
+    for chord in sheet.chords[:-1]:
+        notes = [n for n in part.notes if abs(n.onset_s - chord.start_s) < 0.05]
+        hits.append(bool(notes) and notes[0].pitch % 12 == parse(chord.symbol).root)
+    return float(np.mean(hits))
+
+
+@pytest.mark.parametrize("metre", ["4/4", "3/4"])
+@pytest.mark.parametrize("feel", ["auto", "two", "four"])
+def test_notes_lie_in_range_one_after_the_other_and_on_the_grid(metre: Metre, feel: str) -> None:
+    sheet = song(metre)
+    part = line(sheet, feel=feel, density=0.0)
+    assert part.notes
+    assert all(LOWEST <= n.pitch <= HIGHEST for n in part.notes)
+    assert all(a.onset_s < b.onset_s for a, b in pairwise(part.notes))
+    assert all(n.onset_s >= 0 and n.end_s <= sheet.duration_s + 1e-9 for n in part.notes)
+    halves = np.arange(2 * len(sheet.beats_s)) * 0.2
+    swung = np.concatenate([sheet.beats_s, halves]) if feel != "four" else sheet.beats_s
+    assert all(np.min(np.abs(swung - n.onset_s)) < (0.09 if feel != "four" else 0.02) for n in part.notes)
+
+
+@pytest.mark.parametrize("metre", ["4/4", "3/4"])
+def test_in_four_every_beat_has_a_note(metre: Metre) -> None:
+    sheet = song(metre)
+    part = line(sheet, feel="four", density=0.0)
+    walked = np.array([n.onset_s for n in part.notes[:-1]])
+    covered = [np.min(np.abs(walked - b)) < 0.02 for b in sheet.beats_s[: -2 * BEATS_PER_BAR[metre]]]
+    assert np.mean(covered) > 0.9
+
+
+def test_in_two_there_are_fewer_notes() -> None:
+    assert len(line(song(), feel="two").notes) < 0.8 * len(line(song(), feel="four").notes)
+
+
+def test_a_seed_repeats_and_another_differs() -> None:
+    assert line(song(), 1) == line(song(), 1)
+    assert [n.pitch for n in line(song(), 1).notes] != [n.pitch for n in line(song(), 2).notes]
+
+
+def test_a_low_temperature_plays_the_likeliest_notes_whatever_the_seed() -> None:
+    cold = [[n.pitch for n in line(song(), s, temperature=1e-3, feel="four", density=0.0).notes] for s in (1, 2)]
+    shared = min(map(len, cold))
+    assert np.mean([a == b for a, b in zip(*(c[:shared] for c in cold), strict=True)]) > 0.5
+    warm = line(song(), temperature=3.0, feel="four", density=0.0)
+    assert roots(song(), line(song(), temperature=0.5, feel="four")) > roots(song(), warm) + 0.1
+
+
+def test_roots_are_learned() -> None:
+    assert roots(song(bars=48), line(song(bars=48), feel="four")) > 0.6
+
+
+def test_another_key_is_played_as_well() -> None:
+    moved = song(loop=("F#:min7", "B:7", "E:maj7", "C#:7"))
+    assert roots(moved, line(moved, feel="four")) > 0.55
+
+
+def test_density_adds_skips_and_swing_moves_them() -> None:
+    dry, wet = line(song(), density=0.0, feel="four"), line(song(), density=1.0, feel="four")
+    assert len(wet.notes) > len(dry.notes)
+    straight = line(song(), density=1.0, feel="four", swing=0.0)
+    assert straight != wet
+    assert [n.pitch for n in straight.notes] == [n.pitch for n in wet.notes]
+
+
+def test_no_chord_is_a_rest() -> None:
+    sheet = song(loop=("C:maj7", "N"))
+    part = line(sheet, feel="four", density=0.0)
+    assert not any(n for n in part.notes if 4 * 0.4 + 0.05 < n.onset_s < 8 * 0.4 - 0.05)
+    assert not line(replace(sheet, chords=(Chord(0.0, sheet.duration_s, "N"),))).notes
+
+
+def test_wrong_settings_are_refused() -> None:
+    for settings in ({"temperature": 0.0}, {"density": 2.0}, {"weights": "no_such_weights"}):
+        with pytest.raises(SettingsError):
+            PLAYERS.build("walking_bass_neural", **settings)
+
+
+def test_draws_follow_the_chances() -> None:
+    chances = np.full(PITCHES, -30.0)
+    chances[[2, 5]] = np.log([0.25, 0.75])
+    found = [drawn(chances, 1.0, d) - LOWEST for d in np.linspace(0.001, 0.999, 400)]
+    assert set(found) == {2, 5}
+    assert np.mean(np.array(found) == 5) == pytest.approx(0.75, abs=0.01)
+    sharp = [drawn(chances, 0.5, d) - LOWEST for d in np.linspace(0.001, 0.999, 400)]
+    assert np.mean(np.array(sharp) == 5) == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "kind"),
+    [
+        ("N", UNKNOWN),
+        ("C:maj", 0),
+        ("C:maj7", 1),
+        ("C:7(b9)", 2),
+        ("C:min7", 3),
+        ("C:min6", 4),
+        ("C:hdim7", 5),
+        ("C:dim7", 6),
+        ("C:sus4(b7)", 7),
+        ("C:aug", 8),
+    ],
+)
+def test_qualities(symbol: str, kind: int) -> None:
+    assert quality(parse(symbol)) == kind
+
+
+def changes(roots_: list[str]) -> Changes:
+    beats = np.arange(4 * len(roots_))
+    chords = tuple(parse(r) for r in roots_ for _ in range(4))
+    return of_chords(chords, beats % 4, 4, beats // 4 % 8, 7 - beats // 4 % 8, 150.0)
+
+
+def test_categories_stay_within_their_sizes_and_do_not_know_the_key() -> None:
+    pitches = [int(p) for p in np.random.default_rng(0).integers(LOWEST + 2, HIGHEST - 2, 32)]
+    rows, targets = encode(changes(["C:maj7", "A:7", "D:min7", "G:7"] * 2), pitches, True)
+    assert rows.shape == (32, COLUMNS)
+    assert (rows >= 0).all()
+    assert (rows < np.array(list(SIZES.values()))).all()
+    up, up_targets = encode(changes(["D:maj7", "B:7", "E:min7", "A:7"] * 2), [p + 2 for p in pitches], True)
+    assert (rows[:, :-2] == up[:, :-2]).all()
+    known = rows[:, -2:] > 0
+    assert (up[:, -2:][known] == rows[:, -2:][known] + 2).all()
+    assert ((targets[:, :2] + 2) % 12 == up_targets[:, :2]).all()
+
+
+def test_the_reader_tells_what_came_and_what_comes() -> None:
+    reader = Reader(changes(["C:maj7", "F:7"]))
+    for pitch in (36, 40, 43):
+        reader.play(pitch)
+    row = dict(zip(SIZES, reader.row(), strict=True))
+    assert (row["beat"], row["age"], row["left"]) == (3, 3, 0)
+    assert row["next"] == 1 + 5 * 9 + 2
+    assert (row["degree_1"], row["degree_2"], row["degree_3"], row["degree_4"]) == (8, 5, 1, 0)
+    assert row["move_1"] == 13 + 3
+    assert row["from_next"] == 1 + (43 - 5) % 12
+    assert row["last"] == 43 - LOWEST + 1
+    assert reader.targets() == (0, 5, 43)
+
+
+def test_the_reader_recalls_the_same_chord() -> None:
+    reader = Reader(changes(["C:maj7", "F:7", "C:maj7", "F:7"]))
+    for pitch in (40, *[41] * 7):
+        reader.play(pitch)
+    row = dict(zip(SIZES, reader.row(), strict=True))
+    assert row["recalled"] == 40 - LOWEST + 1
+    assert row["recalled_degree"] == row["alike_degree"] == 5
+
+
+def test_a_score_is_the_sum_of_four_views_of_the_pitch() -> None:
+    where = places(np.array([7, 0, 43]))
+    g = 43 - LOWEST  # the pitch that repeats, over G and before C
+    assert where[g].tolist() == [0, 12 + 7, 24 + PITCHES - 1, 24 + 2 * PITCHES - 1 + g]
+    assert where[g + 1].tolist() == [1, 12 + 8, 24 + PITCHES, 24 + 2 * PITCHES + g]
+
+
+def test_a_style_may_name_it() -> None:
+    from contrafact import style
+    from contrafact.arrangers import band
+
+    trio = style.load("jazz-trio")
+    learned = tuple(replace(p, player="walking_bass_neural") if p.name == "bass" else p for p in trio.parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "load", lambda name: replace(trio, parts=learned))
+        arranged = band.build(band.Config())(song(bars=16), Score(()), 1)
+    assert isinstance(arranged, Arrangement)
+    bass = arranged.score.part("bass")
+    assert bass is not None
+    assert bass.notes
