@@ -28,7 +28,7 @@ from contrafact.data import wjazzd
 from contrafact.data.corpus import Split
 from contrafact.players._bass import LOWEST
 from contrafact.players.walking_bass_neural import Bassist, _corpus
-from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, encode
+from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, Reader, encode
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Part, Score
@@ -51,7 +51,9 @@ CHAINS = {
 """Contexts from coarse to fine; a token is the move from the last pitch, which with its degree tells the next one."""
 CACHED = "recalled"
 """The one that looks up what was played when the same chord came last, which an n-gram proper does not."""
-DISCOUNTS = (0.7, 0.8, 0.9, 0.97)
+DISCOUNTS = (0.8, 0.9, 0.97)
+FEWEST = 100
+"""Cases of the musicians below which a share is left out: its own error would be as large as what is looked for."""
 KINDS: tuple[Kind, ...] = ("kneser-ney", "plain")
 
 
@@ -140,11 +142,14 @@ def baselines(train: dict[str, Events], valid: Events, tests: dict[str, Events])
         found[f"{name} ({kind})"] = made = tuned(names, seen, valid, tests)
         print(f"{name} ({kind})", made.row, flush=True)
     proper = {name: made for name, made in found.items() if not name.startswith(CACHED)}
-    return {
-        "models": {name: made.row for name, made in found.items()},
-        "best": {t: min(made.row[t] for made in proper.values()) for t in tests},
+    together = {
+        "best": min((made.row for made in proper.values()), key=lambda row: row["valid"]),
         "mixture": mixture(list(proper.values())),
         "mixture with cache": mixture(list(found.values())),
+    }
+    return {
+        "n-grams": {name: made.row for name, made in found.items()},
+        "n-grams together": {name: {k: row[k] for k in ("valid", *tests)} for name, row in together.items()},
     }
 
 
@@ -159,7 +164,7 @@ def surprise(path: Path, lines: list[_corpus.Line]) -> float:
     """Mean negative log-likelihood in nats of the notes of lines, played beat by beat on the exported network."""
     session, found = open_session(path), []
     for line in lines:
-        bassist = Bassist(session, line.changes, line.trusted)
+        bassist = Bassist(session, Reader(line.changes, line.trusted))
         for pitch in line.pitches:
             chances = bassist.chances()
             if pitch != UNKNOWN:
@@ -196,12 +201,13 @@ def compare(lines: list[_corpus.Line], name: str, seeds: int) -> dict[str, Any]:
     musicians = shares([(line.changes, line.pitches) for line in lines])
     settings = {"feel": "four", "density": 0.0}
     players = {"rule": PLAYERS.build("walking_bass", **settings)}
-    default = PLAYERS.module("walking_bass_neural").Config().temperature
-    for temperature in sorted({default, 1.0}):
-        players[f"neural, temperature {temperature:g}"] = PLAYERS.build(
-            "walking_bass_neural", weights=name, temperature=temperature, **settings
-        )
-    rows: dict[str, Any] = {row: {"n": n, "musicians": share} for row, (share, n) in musicians.items()}
+    players["neural"] = PLAYERS.build("walking_bass_neural", weights=name, **settings)
+    cooler = PLAYERS.module("walking_bass_neural").Config().temperature - 0.2
+    players[f"neural, temperature {cooler:g}"] = PLAYERS.build(
+        "walking_bass_neural", weights=name, temperature=cooler, **settings
+    )
+    common = {row: found for row, found in musicians.items() if found[1] >= FEWEST}
+    rows: dict[str, Any] = {row: {"n": n, "musicians": share} for row, (share, n) in common.items()}
     summary: dict[str, Any] = {}
     for player, play in players.items():
         found, used = played(play, lines, seeds)
@@ -218,7 +224,7 @@ def compare(lines: list[_corpus.Line], name: str, seeds: int) -> dict[str, Any]:
         print(f"{row:34}", "  ".join(f"{k} {v:.3f}" if k != "n" else f"{v:5}" for k, v in values.items()))
     for player, values in summary.items():
         print(player, values, f"of {len(rows)}")
-    return {"rows": rows, "summary": summary, "seeds": seeds}
+    return {"shares": rows, f"shares, {len(rows)} in all": summary}
 
 
 def curve(run: Path) -> list[dict[str, Any]]:
@@ -257,16 +263,17 @@ def main() -> None:
     result["neural"] = {name: surprise(path, found) for name, found in tests.items()}
     print("neural", result["neural"], flush=True)
     walked = [x for x in tests["trusted"] if x.changes.beats_per_bar == 4]
-    result["shares"] = compare(walked, options.weights, options.seeds)
-    result["n-grams"] = baselines(
+    result["seeds"] = options.seeds
+    result |= compare(walked, options.weights, options.seeds)
+    result |= baselines(
         {name: events(found) for name, found in material(lines)},
         events(chosen(lines, "valid", True)),
         {name: events(found) for name, found in tests.items()},
     )
-    for name in ("best", "mixture", "mixture with cache"):
-        lower = {t: 1 - result["neural"][t] / result["n-grams"][name][t] for t in tests}
-        result[f"lower than n-grams, {name}"] = lower
-        print("lower than n-grams,", name, result["n-grams"][name], lower)
+    result["lower than n-grams"] = {
+        name: {t: 1 - result["neural"][t] / row[t] for t in tests} for name, row in result["n-grams together"].items()
+    }
+    print(result["n-grams together"], result["lower than n-grams"])
     if options.run:
         result["curve"] = curve(options.run)
     if not options.no_record:

@@ -14,7 +14,7 @@ from contrafact.data import wjazzd
 from contrafact.errors import InputError, MissingError
 from contrafact.players._bass import HIGHEST, LOWEST
 from contrafact.players.walking_bass_neural import Bassist, Config, _corpus, network
-from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, of_chords
+from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, Reader, of_chords
 from contrafact.runtime import open_session
 from contrafact.theory.chords import parse
 from contrafact.training import export, loop
@@ -58,7 +58,7 @@ def test_two_steps_and_the_export_plays_as_torch_does(toy: list[_corpus.Line], t
         whole = network.scores(
             torch_side(torch.from_numpy(line.rows)[None])[0], torch.from_numpy(network.places(line.targets))
         ).numpy()
-    bassist = Bassist(open_session(weights.locate("toy", tmp_path)), toy[2].changes, toy[2].trusted)
+    bassist = Bassist(open_session(weights.locate("toy", tmp_path)), Reader(toy[2].changes, toy[2].trusted))
     for t, pitch in enumerate(toy[2].pitches):
         assert np.abs(bassist.chances() - whole[t]).max() <= 1e-4 * max(1, np.abs(whole[t]).max())
         bassist.play(pitch)
@@ -101,6 +101,12 @@ def test_shift_and_share_of_trusted_lines_are_obeyed(toy: list[_corpus.Line]) ->
     wide = network.make_source(Config(), network.Data(beats=16, shift=3, trusted=0.0)).batch(Draws(0, 0), 32)
     assert (wide["rows"][..., column] == 0).all()
     assert len({int(p) for p in wide["pitches"].ravel()}) > len(heard)
+
+
+def test_how_often_a_line_repeats_is_told_where_asked(toy: list[_corpus.Line]) -> None:
+    for told, expected in ((0.0, {0}), (1.0, {network.encode_line(t).repeats for t in toy[:2]})):
+        found = network.make_source(Config(), network.Data(beats=16, told=told)).batch(Draws(0, 0), 16)
+        assert set(found["rows"][..., network.TOLD].ravel().tolist()) == expected
 
 
 def test_dropout_acts_in_training_only(toy: list[_corpus.Line]) -> None:

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
+from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._bass import HIGHEST, LOWEST, final_note, halves, skips, touched
 from contrafact.players._form import Bar, Feel, Form, plan
 from contrafact.players._perform import Event, perform, randomness
-from contrafact.players.walking_bass_neural._features import UNKNOWN, Changes, Reader, of_chords, places
+from contrafact.players.walking_bass_neural._features import COLUMNS, UNKNOWN, Changes, Reader, of_chords, places
 from contrafact.registry import Card
 from contrafact.runtime import open_session
 from contrafact.score import Part, Score
@@ -48,6 +49,7 @@ class Config:
         density: 0..1, how many skip notes are added.
         feel: "two" or "four" throughout, or "auto": two in the head.
         temperature: of the draws; below 1 the likely notes become likelier.
+        repeats: share of notes that repeat the one before, as far as the network obeys.
         weights: name of weights that come along, or an ONNX file with its card beside it.
         width: of the network; follows from the card of the weights.
     """
@@ -55,13 +57,16 @@ class Config:
     swing: float = 1.0
     density: float = 0.5
     feel: Feel = "auto"
-    temperature: float = 0.8
+    temperature: float = 1.0
+    repeats: float = 0.15
     weights: str = "walking_bass"
     width: int = 128
 
     def __post_init__(self) -> None:
         if not 0 <= self.density <= 1:
             raise ValueError("density must lie within 0 to 1")
+        if not 0 <= self.repeats <= 1:
+            raise ValueError("repeats must lie within 0 to 1")
         if not self.temperature > 0:
             raise ValueError("temperature must be above 0")
         if self.width < 1:
@@ -76,12 +81,11 @@ class Bassist:
 
     Args:
         session: of the exported network.
-        changes: of the line.
-        trusted: whether the line is of the kind whose pitches are known well.
+        reader: of the line.
     """
 
-    def __init__(self, session: InferenceSession, changes: Changes, trusted: bool = True) -> None:
-        self._session, self._reader = session, Reader(changes, trusted)
+    def __init__(self, session: InferenceSession, reader: Reader) -> None:
+        self._session, self._reader = session, reader
         self._memory = np.zeros((1, session.get_inputs()[1].shape[1]), dtype=np.float32)
         self._after = self._memory
 
@@ -103,13 +107,14 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
 
     Raises:
         SettingsError: WEIGHTS_UNKNOWN.
-        MissingError: the weights are missing or not those of their card.
+        MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
     session = _session(_located(config.weights))
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet, config.feel)
-        events = _line(form, Bassist(session, changes_of(form)), config.temperature, seed)
+        reader = Reader(changes_of(form), repeats=config.repeats)
+        events = _line(form, Bassist(session, reader), config.temperature, seed)
         last = events[-1].pitch if events else LOWEST
         played = touched(events, seed, PLAYER) + final_note(form, last) + skips(form, events, config.density, seed)
         return Part("bass", 32, perform(form, played, config.swing))
@@ -123,7 +128,12 @@ def _located(name: str) -> Path:
 
 @lru_cache(maxsize=4)
 def _session(path: Path) -> InferenceSession:
-    return open_session(path)
+    session = open_session(path)
+    if session.get_inputs()[0].shape[1] != COLUMNS:
+        raise MissingError(
+            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
+        )
+    return session
 
 
 def changes_of(form: Form) -> Changes:

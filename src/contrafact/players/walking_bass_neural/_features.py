@@ -6,7 +6,9 @@ of the next beat and is told which pitch was played there. Training and playing 
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ LONGEST = 9  # beats from which on a distance is only "far"
 BEAT_KINDS = {4: 0, 3: 4}
 OTHER_METRE = 7
 TEMPO_EDGES = (90, 115, 140, 170, 205, 245, 290)
+REPEAT_EDGES = (0.06, 0.12, 0.2, 0.32)
 
 
 def quality(chord: ChordSpec) -> int:
@@ -97,6 +100,7 @@ SIZES = {
     "bars_left": 4,
     "tempo": len(TEMPO_EDGES) + 1,
     "trusted": 2,
+    "repeats": len(REPEAT_EDGES) + 2,
     **{f"degree_{lag}": 13 for lag in range(1, LAGS + 1)},
     **{f"move_{lag}": 26 for lag in range(1, 5)},
     "from_next": 13,
@@ -124,10 +128,12 @@ class Reader:
     Attributes:
         changes: of the line.
         trusted: whether its notes are to be such as are known well.
+        repeats: share of its notes that repeat the one before; None where it is not known.
     """
 
     changes: Changes
     trusted: bool = True
+    repeats: float | None = None
     pitches: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -178,6 +184,7 @@ class Reader:
             min(self._form[t][1], 3),
             self._tempo,
             int(self.trusted),
+            0 if self.repeats is None else 1 + bisect(REPEAT_EDGES, self.repeats),
             *(_degree(self._last(lag), root) for lag in range(1, LAGS + 1)),
             *(_move(self._last(lag), self._last(lag + 1)) for lag in range(1, 5)),
             to_next,
@@ -262,6 +269,12 @@ def places(targets: Ints) -> Ints:
     move = 24 + pitch - last + PITCHES - 1
     absolute = np.broadcast_to(24 + 2 * PITCHES - 1 + pitch - LOWEST, move.shape)
     return np.stack([(pitch - root) % 12, 12 + (pitch - coming) % 12, move, absolute], axis=-1)
+
+
+def repeats(pitches: list[int]) -> float:
+    """Share of known notes that repeat the known one right before; 0 where there is no such pair."""
+    pairs = [a == b for a, b in pairwise(pitches) if UNKNOWN not in (a, b)]
+    return sum(pairs) / max(1, len(pairs))
 
 
 def encode(changes: Changes, pitches: list[int], trusted: bool) -> tuple[Ints, Ints]:

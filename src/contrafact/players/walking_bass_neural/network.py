@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,15 +22,19 @@ from contrafact.players.walking_bass_neural._features import (
     COLUMNS,
     OFFSETS,
     PITCHES,
+    REPEAT_EDGES,
+    SIZES,
     UNKNOWN,
     VOCABULARY,
     encode,
     places,
+    repeats,
 )
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Listening, Networks, Player
 
 IGNORED = -1
+TOLD = list(SIZES).index("repeats")
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,10 @@ class Training:
     Attributes:
         dropout: share of the hidden units that are silenced.
         category_dropout: share of the categories of each beat that are hidden.
-        smoothing: share of each target that is spread over all pitches.
     """
 
-    dropout: float = 0.3
-    category_dropout: float = 0.1
-    smoothing: float = 0.0
+    dropout: float = 0.4
+    category_dropout: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,13 @@ class Data:
         beats: of a training example.
         shift: largest transposition in semitones; never out of the range.
         trusted: share of the examples that come from lines whose pitches are trusted.
+        told: share of the examples that tell how often the line repeats notes.
     """
 
     beats: int = 64
     shift: int = 3
-    trusted: float = 0.5
+    trusted: float = 0.25
+    told: float = 0.5
 
 
 class WalkingBass(nn.Module):
@@ -125,9 +130,13 @@ class Step(nn.Module):
 
 @dataclass(frozen=True)
 class Encoded:
-    """A line as categories (beats, `COLUMNS`), targets (beats, 3) and pitches above `LOWEST` (beats,)."""
+    """A line as categories (beats, `COLUMNS`), targets (beats, 3) and pitches above `LOWEST` (beats,).
+
+    Its categories do not tell how often it repeats notes, which ``repeats`` does, as a category.
+    """
 
     trusted: bool
+    repeats: int
     rows: NDArray[np.int64]
     targets: NDArray[np.int64]
     pitches: NDArray[np.int64]
@@ -149,7 +158,7 @@ def encode_line(line: _corpus.Line) -> Encoded:
     """One line for training."""
     rows, targets = encode(line.changes, line.pitches, line.trusted)
     pitches = np.array([IGNORED if p == UNKNOWN else p - LOWEST for p in line.pitches], dtype=np.int64)
-    return Encoded(line.trusted, rows, targets, pitches)
+    return Encoded(line.trusted, 1 + bisect(REPEAT_EDGES, repeats(line.pitches)), rows, targets, pitches)
 
 
 class Lines:
@@ -182,7 +191,10 @@ class Lines:
         begin = int(draw.integers(max(1, len(line.pitches) - beats + 1)))
         low, high = line.room
         shift = int(draw.integers(max(low, -self._data.shift), min(high, self._data.shift) + 1))
-        return moved(line, slice(begin, begin + beats), shift, beats)
+        rows, targets, pitches = moved(line, slice(begin, begin + beats), shift, beats)
+        if draw.random() < self._data.told:
+            rows[:, TOLD] = line.repeats
+        return rows, targets, pitches
 
 
 def moved(line: Encoded, beats: slice, shift: int, length: int) -> tuple[NDArray[np.int64], ...]:
@@ -225,7 +237,6 @@ def make_game(config: Config, training: Training) -> Game:
             found.flatten(0, 1),
             batch["pitches"].flatten(),
             ignore_index=IGNORED,
-            label_smoothing=training.smoothing,
         )
         return {"surprise": loss}
 
