@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import soundfile
+
 from record import record
 
 DATA = Path(os.environ.get("CONTRAFACT_DATA", "../shared/data"))

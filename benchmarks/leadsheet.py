@@ -27,7 +27,6 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from record import record
 
 from contrafact.audio import Audio
 from contrafact.config import from_mapping
@@ -39,6 +38,7 @@ from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet, MelodyNote
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.score import Note, Part, Score, Transcription
+from record import record
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "leadsheet_manifest.json"

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 import soxr
-from leadsheet import SAMPLE_RATE, beats_f, manifest, replace_file
-from record import record
 from scipy.optimize import minimize
 
 from contrafact.audio import Audio
 from contrafact.data import pop909, songs
 from contrafact.leadsheets.heuristic import Config, beats, beatwise, features, levels
 from contrafact.registry import TRANSCRIBERS
+from leadsheet import SAMPLE_RATE, beats_f, manifest, replace_file
+from record import record
 
 LENGTH_S = 95.0
 UNSURE_S = 2.0  # at the cut end, where a beat may be missing on either side

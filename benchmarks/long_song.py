@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
 from covers import PeakMemory, real_songs
 from record import record
 

@@ -13,9 +13,9 @@ import json
 import tempfile
 from pathlib import Path
 
-import leadsheet
 import numpy as np
 
+import leadsheet
 from contrafact.files import write_text
 from contrafact.metrics.content import FRAMES, original_content
 from contrafact.metrics.other_songs import PATH, STEPS, OtherSong, encode

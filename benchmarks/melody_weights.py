@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
-from leadsheet import SAMPLE_RATE, highest_notes, load, manifest, melody_scores, pack, replace_file, unpack
-from record import record
 from sklearn.linear_model import LogisticRegression
 
 from contrafact.audio import Audio
@@ -32,6 +30,8 @@ from contrafact.leadsheets.heuristic import melody, melody_weights
 from contrafact.leadsheets.heuristic.melody_voices import Voices, find_voices
 from contrafact.registry import TRANSCRIBERS
 from contrafact.score import BeatGrid, Transcription
+from leadsheet import SAMPLE_RATE, highest_notes, load, manifest, melody_scores, pack, replace_file, unpack
+from record import record
 
 EVERY = 7  # frames of a stretch resemble each other: a seventh of them is enough
 SUNG_WEIGHT = 2.0  # a sung song counts as much as two rendered ones

@@ -18,13 +18,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from record import record
-
 from contrafact.midi import write_midi
 from contrafact.mixer import Channel, Room, mix
 from contrafact.registry import RENDERERS
 from contrafact.renderers.soundfont import find_soundfont
 from contrafact.score import Note, Part, Score
+from record import record
 
 BEAT_S = 0.5
 RUNS = 3

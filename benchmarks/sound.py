@@ -36,7 +36,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from record import record
 from scipy.fft import irfft, next_fast_len, rfft
 
 from contrafact.audio import Audio
@@ -47,6 +46,7 @@ from contrafact.metrics.sound import evaluate, spectral_convergence_db
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
 from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
+from record import record
 
 Floats = NDArray[np.float32]
 C1 = 32.70319566257483

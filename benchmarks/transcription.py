@@ -24,12 +24,12 @@ import soxr
 from basic_pitch import inference
 from mir_eval.transcription import precision_recall_f1_overlap
 from mir_eval.util import midi_to_hz
-from record import record
 
 from contrafact.audio import Audio
 from contrafact.registry import TRANSCRIBERS
 from contrafact.runtime import open_session
 from contrafact.transcribers import basic_pitch
+from record import record
 
 SONGS = (
     "audio_everythingisfree/lithium/mix.ogg",

@@ -16,11 +16,11 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from record import record
 
 from contrafact.metrics.sound import RESOLUTIONS, evaluate
 from contrafact.representation import Representation
 from contrafact.vocoders import griffin_lim, vocos
+from record import record
 
 Floats = NDArray[np.float32]
 EXCERPT_S = 10.0

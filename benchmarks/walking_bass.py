@@ -18,10 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ngrams import Kind, NGram, mixture_weights
 from numpy.typing import NDArray
-from record import record
-from walking_bass_shares import Counted, shares
 
 from contrafact import weights
 from contrafact.data import wjazzd
@@ -32,6 +29,9 @@ from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNK
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Part, Score
+from ngrams import Kind, NGram, mixture_weights
+from record import record
+from walking_bass_shares import Counted, shares
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -16,11 +16,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
+from tests.recipes import toy
 
 from contrafact import files
 from contrafact.training import checkpoint, loop
 from contrafact.training.recipe import parse
-from tests.recipes import toy
 
 RECIPE = {
     "method": "tests/toy",

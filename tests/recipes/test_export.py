@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.recipes import toy
+from tests.recipes.test_training import train
 
 from contrafact import weights
 from contrafact.errors import InputError, MissingError, SettingsError, TrainingError
 from contrafact.runtime import open_session
 from contrafact.training import export
 from contrafact.training.game import Exportable
-from tests.recipes import toy
-from tests.recipes.test_training import train
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 
 import pytest
+from tests.recipes.tiny import TINY
 
 from contrafact.errors import SettingsError
 from contrafact.training import checkpoint, export, loop, recipe
-from tests.recipes.tiny import TINY
 
 SHORT = ["loop.steps=2", "loop.device='cpu'", "loop.log_every=1", "loop.listen_every=0", "loop.tensorboard=false"]
 

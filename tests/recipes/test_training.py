@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.recipes import toy
 
 from contrafact import files
 from contrafact.errors import ContrafactError, InputError, OutputError, SettingsError, TrainingError
 from contrafact.training import checkpoint, loop, recipe
 from contrafact.training.draws import Draws
 from contrafact.training.recipe import Optimiser
-from tests.recipes import toy
 
 LOOP = {"steps": 6, "batch_size": 3, "checkpoint_every": 2, "keep": 2, "log_every": 1, "listen_every": 0}
 LOOP |= {"tensorboard": False, "device": "cpu"}

@@ -90,10 +90,9 @@ def test_the_mixture_finds_the_better_model(ngrams) -> None:
 
 
 def test_shares_of_a_line_whose_shares_are_known(ngrams) -> None:
-    from walking_bass_shares import shares
-
     from contrafact.players.walking_bass_neural._features import of_chords
     from contrafact.theory.chords import parse
+    from walking_bass_shares import shares
 
     chords = tuple(parse(s) for s in ["C:maj7"] * 4 + ["F:7"] * 4)
     beat = np.arange(8) % 4

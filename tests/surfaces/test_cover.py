@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import BEAT_S, band_score
 
 from contrafact.audio import SoundFile
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.leadsheet import from_json, to_json
 from contrafact.midi import read_midi, write_midi
-from tests.conftest import BEAT_S, band_score
 
 FILES = {"cover.wav", "cover.mid", "leadsheet.json", "leadsheet.musicxml", "cover.musicxml"}
 FILES |= {"report.json", "report.html"}
