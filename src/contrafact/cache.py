@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.errors import ContrafactError, OutputError
-from contrafact.files import writing
+from contrafact.files import PARTIAL_PREFIX, writing
 from contrafact.leadsheet import LeadSheet, from_json, to_json
 from contrafact.score import Note, Part, Score, Transcription
 
 LIMIT_BYTES = 2 << 30
+_ENTRIES = ("*.leadsheet.json", "*.transcription.npz", f"{PARTIAL_PREFIX}*")
 _ACTIVATIONS = ("onset", "note", "contour")
 _BLOCK = 4096  # frames packed at a time
 _STEPS = 65535  # activations are kept as 16-bit fractions: an error of at most 8e-6
@@ -74,7 +75,7 @@ def load_transcription(name: str) -> Transcription | None:
             notes = tuple(Note(float(a), float(b), int(p), int(v)) for a, b, p, v in stored["notes"])
             score = Score((Part("piano", 0, notes),))
             return Transcription(score, float(stored["frame_rate"]), **activations)
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 
 
@@ -117,7 +118,8 @@ def _keep(name: str, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _shrink() -> None:
-    entries = sorted((f.stat().st_mtime, f.stat().st_size, f) for f in folder().iterdir() if f.is_file())
+    ours = (f for pattern in _ENTRIES for f in folder().glob(pattern))
+    entries = sorted((f.stat().st_mtime, f.stat().st_size, f) for f in ours)
     excess = sum(size for _, size, _ in entries) - LIMIT_BYTES
     for _, size, file in entries:
         if excess <= 0:

@@ -45,6 +45,7 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Knob: harmony, swing, density, melody_instrument or feel."),
 ]
+Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")]
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
@@ -56,7 +57,9 @@ def cover(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
     leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,
     preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = DEFAULTS.preview_s,
-    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = DEFAULTS.transpose,
+    transpose: Annotated[
+        int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")
+    ] = DEFAULTS.transpose,
     soundfont: Soundfont = DEFAULTS.soundfont,
     seed: Seed = DEFAULTS.seed,
     assignments: Assignments = None,
@@ -188,7 +191,9 @@ def arrange(
     out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
     style: Style = DEFAULTS.style,
     seed: Seed = DEFAULTS.seed,
-    transpose: Annotated[int, typer.Option(help="Semitones, -12 to 12.")] = DEFAULTS.transpose,
+    transpose: Annotated[
+        int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")
+    ] = DEFAULTS.transpose,
     assignments: Assignments = None,
 ) -> None:
     """Arrange a lead sheet in a style, as MIDI."""
@@ -280,9 +285,8 @@ class _Shown:
 
     def success(self, song: Path, folder: Path, report: dict[str, Any], skipped: bool) -> None:
         if self._json:
-            self._line(
-                event="skipped" if skipped else "done", song=str(song), folder=str(folder), figures=report["figures"]
-            )
+            told = {"figures": report["figures"], "warnings": [w["message"] for w in report["warnings"]]}
+            self._line(event="skipped" if skipped else "done", song=str(song), folder=str(folder), **told)
             return
         print(f"{song.name}: {'already done' if skipped else 'done'}, {folder}")
         for row in report["figures"]["summary"]:

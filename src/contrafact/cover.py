@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
 from contrafact.audio import ANALYSIS_RATE, COMPACT, Audio, Recording, SoundFile, Writer
@@ -320,11 +322,11 @@ def _play(song: Path, score: Score, scratch: Path, soundfont: str) -> Source:
     return Source(source.recording, {"title": song.stem}, source.warnings, "MIDI")
 
 
-def _play_parts(score: Score, scratch: Path, soundfont: str, format: Format = "wav") -> Mixed:
+def _play_parts(score: Score, scratch: Path, soundfont: str) -> Mixed:
     parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, score.end_s + TAIL_S)
     folder = scratch / "played"
     folder.mkdir()
-    return mix(parts, {name: Channel() for name in parts}, Room(), folder, format=format)
+    return mix(parts, {name: Channel() for name in parts}, Room(), folder)
 
 
 def _cut(recording: Recording, preview_s: float) -> Recording:
@@ -351,7 +353,7 @@ def _for_page(recording: Recording, work: Workplace) -> tuple[str, float]:
     link = work.folder / "original.ogg"
     with Writer(link, recording.sample_rate, recording.channels, COMPACT) as writer:
         for block in recording.blocks():
-            writer.write(block)
+            writer.write(np.clip(block, -1, 1))  # what a lossy file decodes to may overshoot
     return link.name, loudness
 
 

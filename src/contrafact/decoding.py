@@ -220,7 +220,7 @@ def _unpack(path: Path, container: tuple[str, str], target: Path) -> bool:
     try:
         done = run_limited([os.path.abspath(ffmpeg), *read, *write, f"file:{target.absolute()}"], path, None, limits)
     except InputError as cause:
-        if target.stat().st_size > free - SPARE_BYTES:
+        if target.stat().st_size > free - (1 << 20):  # the limit stopped it, within its last write
             raise output_error(target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from cause
         raise
     return bool(done.stderr.strip())

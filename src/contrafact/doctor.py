@@ -14,7 +14,7 @@ from contrafact import cache
 from contrafact.errors import ContrafactError
 
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth", "basic-pitch")
-ENOUGH_BYTES = 1 << 30
+ENOUGH_BYTES = 3 << 29
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,5 @@ def _cache() -> Finding:
 
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free
-    advice = "A cover of a 4-minute song needs about 0.5 GB while it is made."
+    advice = "A cover of a 4-minute song needs about 1.2 GB while it is made, an hour about 16 GB."
     return Finding("free disk", free > ENOUGH_BYTES, f"{free / 1e9:.0f} GB here", advice)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +23,13 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     """
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=PARTIAL_PREFIX, dir=path.parent)
+        unique = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{os.urandom(6).hex()}")
+        handle = os.open(unique, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        temporary = str(unique)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as cause:
         raise output_error(path, cause) from cause
@@ -62,9 +62,3 @@ def output_error(path: Path, cause: OSError) -> OutputError:
     return OutputError(
         "OUTPUT_UNWRITABLE", f"{path} cannot be written: {cause.strerror}.", "Choose another folder with -o."
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -35,7 +35,7 @@ MAX_GAIN_DB = 20.0  # of trim and of make-up gain: what is nearly silent stays s
 REFERENCE_LUFS = -23.0  # every part is brought here before its fader counts
 NEAR_DB = 0.02  # the search for the make-up gain ends here
 ATTACK_S, RELEASE_S = 0.005, 0.05
-FADE_S = 0.02
+FADE_S = 0.3
 LOW_CUT_HZ = 30.0
 BLOCK = STEP * 3920  # two pieces of this and a room of 0.8 s make transforms of 102,400 samples, a fast length
 

@@ -31,10 +31,10 @@ def safe_name(name: str) -> str:
     """A song's name as a folder's name: no separators, control characters, leading dots or dashes; not too long."""
     text = unicodedata.normalize("NFC", name)
     text = "".join("_" if c in '/\\:*?"<>|' or unicodedata.category(c).startswith("C") else c for c in text)
-    text = text.strip().lstrip(".-").strip() or "song"
+    text = text.strip().lstrip(".- ")
     while len(text.encode()) > NAME_BYTES:
         text = text[:-1]
-    return text.rstrip(" .")
+    return text.rstrip(" .") or "song"
 
 
 def target_folder(out: Path, name: str, digest: str) -> Path:
@@ -56,7 +56,8 @@ def read_report(folder: Path) -> dict[str, Any] | None:
         report = json.loads((folder / "report.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return report if isinstance(report, dict) else None
+    is_ours = isinstance(report, dict) and all(isinstance(report.get(k), dict) for k in ("source", "settings"))
+    return report if is_ours else None
 
 
 def finished(folder: Path, digest: str, asked: dict[str, Any]) -> dict[str, Any] | None:
@@ -103,6 +104,10 @@ def workplace(target: Path) -> Iterator[Workplace]:
 
 
 def _publish(folder: Path, target: Path, aside: Path) -> None:
+    ours, theirs = read_report(folder), read_report(target)
+    if ours and theirs and ours["source"].get("sha256") != theirs["source"].get("sha256"):
+        sentence = f"{target} was taken meanwhile by the cover of another song of the same name."
+        raise OutputError("OUTPUT_TAKEN", sentence, "Cover the song again; it will get a name of its own.")
     if target.exists():
         target.rename(aside)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -41,3 +42,31 @@ def test_what_is_kept_comes_back(transcription: Transcription, tmp_path: Path, m
 def test_activations_are_made_even_where_they_are() -> None:
     activation = np.random.default_rng(0).random((500, 88), dtype=np.float32)
     assert np.shares_memory(bp.make_even(activation, 490), activation)
+
+
+@pytest.mark.parametrize("kept", [b"", b"PK", b"PK\x03\x04" + bytes(60)])
+def test_a_damaged_entry_counts_as_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bytes) -> None:
+    monkeypatch.setenv("CONTRAFACT_CACHE", str(tmp_path))
+    (tmp_path / "x.transcription.npz").write_bytes(kept)
+    (tmp_path / "x.leadsheet.json").write_bytes(kept)
+    assert cache.load_transcription("x") is None
+    assert cache.load_leadsheet("x") is None
+
+
+def test_the_oldest_entries_go_and_nothing_else(
+    transcription: Transcription, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTRAFACT_CACHE", str(tmp_path))
+    (tmp_path / "holiday.wav").write_bytes(b"not ours")
+    cache.save_transcription("old", transcription)
+    size = (tmp_path / "old.transcription.npz").stat().st_size
+    os.utime(tmp_path / "old.transcription.npz", (1, 1))
+    monkeypatch.setattr(cache, "LIMIT_BYTES", int(1.5 * size))
+    cache.save_transcription("new", transcription)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["holiday.wav", "new.transcription.npz"]
+
+
+def test_a_key_follows_input_settings_and_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [cache.key("a"), cache.key("b"), cache.key("a", 1.0)]
+    monkeypatch.setattr(cache, "_source_digest", lambda: b"another version")
+    assert len({*keys, cache.key("a")}) == 4

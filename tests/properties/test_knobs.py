@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from contrafact.arrangers._contract import Arrangement
-from contrafact.errors import ContrafactError
+from contrafact.errors import ContrafactError, SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.registry import ARRANGERS, PLAYERS
 from contrafact.score import Part, Score
@@ -139,6 +139,28 @@ def test_feel_changes_the_bass_only() -> None:
 def test_impossible_knobs_are_refused(knobs: dict[str, Any]) -> None:
     with pytest.raises(ContrafactError):
         arranged(**knobs)
+
+
+def test_a_knob_that_nobody_in_the_band_has_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no effect in ballad"):
+        ARRANGERS.build("band", style="ballad", knobs={"feel": "two"})
+
+
+@pytest.mark.parametrize("style", ["jazz-trio", "bossa-nova"])
+def test_without_harmony_the_comping_plays_the_triads(style: str) -> None:
+    arrangement = ARRANGERS.build("band", style=style, knobs={"harmony": 0.0})(song(), Score(()), 3)
+    comping = next(p for p in arrangement.score.parts if p.name in ("piano", "guitar"))
+    grid = arrangement.sheet.grid
+    wrong = 0
+    for note in comping.notes:
+        beat = float(grid.beat_at(note.onset_s))
+        near = [
+            c
+            for c in arrangement.sheet.chords
+            if float(grid.beat_at(c.start_s)) - 0.6 <= beat < float(grid.beat_at(c.end_s))
+        ]
+        wrong += not any((note.pitch - parse(c.symbol).root) % 12 in parse(c.symbol).intervals for c in near)
+    assert wrong == 0
 
 
 def test_a_song_in_three_stays_in_three() -> None:

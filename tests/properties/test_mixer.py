@@ -79,6 +79,15 @@ def test_loudness_peak_and_sum(tmp_path: Path, name: str) -> None:
     assert result.true_peak_dbtp == pytest.approx(peak_db, abs=0.3)
 
 
+def test_the_end_fades_and_rumble_is_cut(tmp_path: Path) -> None:
+    cover = heard(mixed(tmp_path, {"a": tone(8, 440) + tone(8, 8)}).cover)
+    assert np.abs(cover[:, -8:]).max() < 0.02 * np.abs(cover[:, -RATE : -RATE // 2]).max()
+    spectrum = np.abs(np.fft.rfft(cover[0] * np.hanning(cover.shape[1])))
+    hertz = np.fft.rfftfreq(cover.shape[1], 1 / RATE)
+    rumble, note = (spectrum[np.abs(hertz - f) < 1].max() for f in (8, 440))
+    assert 20 * np.log10(rumble / note) < -15, "8 Hz lies two octaves below the cut"
+
+
 def test_stems_sum_where_they_cancel_in_the_mix(tmp_path: Path) -> None:
     loud = hits(6, 0.5, 10, 0)
     result = mixed(tmp_path, {"a": loud, "b": -0.97 * loud}, {"a": DRY, "b": replace(DRY, gain_db=-0.2)})

@@ -149,6 +149,7 @@ def test_silence_alone_is_refused_but_told(tmp_path: Path) -> None:
     ("change", "word"),
     [
         ({"songs.cuont": 1}, "count"),
+        ({"kind.x": 1}, "kind"),
         ({"songs.production.lead_dB": [0, 1]}, "lead_db"),
         ({"songs.corpora": ["pop90"]}, "pop909"),
         ({"songs.excerpt_s": 1.0}, "excerpt_s"),
@@ -165,7 +166,7 @@ def test_recipes_load_and_unknown_ones_are_told(tmp_path: Path) -> None:
     assert {"leadsheet", "stems", "crops"} <= set(prepare.recipe_names())
     for name in prepare.recipe_names():
         assert prepare.load_recipe(name).about
-    assert prepare.load_recipe("crops").crops == CropConfig()  # the seed project's preparation is the default
+    assert prepare.load_recipe("crops").crops == CropConfig()  # the defaults are that recipe
     with pytest.raises(SettingsError, match="leadsheet"):
         prepare.load_recipe("leadshet")
     (tmp_path / "x.toml").write_text("kind = ")

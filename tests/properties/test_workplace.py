@@ -107,3 +107,26 @@ def test_an_unwritable_folder_is_a_typed_error(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="OUTPUT_UNWRITABLE"), workplace(tmp_path / "out" / "song"):
         pass
+
+
+def test_a_cover_of_another_song_that_was_finished_meanwhile_is_not_replaced(tmp_path):
+    target = tmp_path / "song.jazz"
+    with pytest.raises(OutputError, match="another song"), workplace(target) as slow:
+        fill(slow, "second")
+        with workplace(target) as fast:
+            fill(fast, "first")
+    assert finished(target, "first", {})
+    assert [p.name for p in tmp_path.iterdir()] == ["song.jazz"]
+
+
+@pytest.mark.parametrize("text", ["[]", '{"source": null, "settings": {}}', '{"source": {}}', "{", ""])
+def test_a_damaged_report_counts_as_none(tmp_path, text):
+    (tmp_path / "song.jazz").mkdir()
+    (tmp_path / "song.jazz" / "report.json").write_text(text)
+    assert not finished(tmp_path / "song.jazz", "d", {})
+    assert target_folder(tmp_path, "song.jazz", "d").name == "song.jazz-2"
+
+
+@pytest.mark.parametrize("name", ["- -", ". .", "...", " ", "", "-.-"])
+def test_a_name_without_letters_becomes_song(name):
+    assert safe_name(name) == "song"

@@ -73,6 +73,13 @@ def test_a_recipe_states_only_what_differs() -> None:
     assert faithful.loop.keep == base.loop.keep
 
 
+def test_a_recipe_that_is_built_on_itself_is_told(tmp_path) -> None:
+    path = tmp_path / "round.toml"
+    path.write_text(f'base = "{path}"\n')
+    with pytest.raises(SettingsError, match="built on itself"):
+        recipe.load(str(path))
+
+
 def test_recipes_are_found_by_name_or_file(tmp_path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('base = "vocos"\nquestion = "mine?"\n[loop]\nsteps = 7\n')

@@ -58,7 +58,7 @@ def test_grid_is_the_dense_definition(bins: int, octave: int, scale: float, rate
             assert np.linalg.norm(got - wanted) < most * np.linalg.norm(wanted)
 
 
-def test_the_seeds_image() -> None:
+def test_the_image_of_84_bins_at_hop_512() -> None:
     assert grid(ConstantQ(32_000, C1, 84, 12), np.zeros(15 * 32_000, np.float32), 512).shape == (84, 938)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from contrafact import style as styles
 from contrafact.arrangers._contract import Arrangement
 from contrafact.config import from_mapping
+from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._instruments import instrument
 from contrafact.registry import PLAYERS, Card
@@ -46,6 +47,9 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
         SettingsError: unknown style, player, instrument or setting.
     """
     style = styles.load(config.style)
+    if config.knobs.feel != "auto" and not any("feel" in _known(part) for part in style.parts):
+        sentence = f"feel has no effect in {config.style}: nobody there walks a bass line."
+        raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
     players = [(part, PLAYERS.build(part.player, **_settings(style, part, config.knobs))) for part in style.parts]
 
     def arrange(sheet: LeadSheet, source: Score, seed: int) -> Arrangement:
@@ -60,9 +64,14 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
     return arrange
 
 
+def _known(part: StylePart) -> set[str]:
+    """Names of the player's settings."""
+    return {f.name for f in fields(PLAYERS.module(part.player).Config)}
+
+
 def _settings(style: Style, part: StylePart, knobs: Knobs) -> dict[str, Any]:
     """The style's settings for a player, and those knobs that the player has."""
-    known = {f.name for f in fields(PLAYERS.module(part.player).Config)}
+    known = _known(part)
     turned = {"swing": style.swing * knobs.swing, "density": knobs.density, "feel": knobs.feel}
     settings = {name: value for name, value in turned.items() if name in known} | part.settings
     if part.name == "melody" and knobs.melody_instrument:

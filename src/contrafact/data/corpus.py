@@ -85,8 +85,7 @@ def item(kind: str, name: str, known: Collection[str], path: Path) -> Iterator[N
 def split_of(key: str) -> Split:
     """A piece's split by a stable hash of its key: about 80 % train, 10 % valid, 10 % test.
 
-    Pieces whose hash is a multiple of 20 were kept out of the archives themselves, as unseen evaluation data; of the
-    rest, the next digit decides.
+    The archives hold no piece whose hash is a multiple of 20; the digit above that decides.
     """
     digit = int(hashlib.sha1(key.encode()).hexdigest(), 16) // 20 % 10
     return "valid" if digit == 0 else "test" if digit == 1 else "train"

@@ -1,4 +1,4 @@
-"""Random crops of recordings, as the seed project prepared its songs: edges dropped, silence dropped and counted."""
+"""Random crops of recordings as a student project of 2020 made them: edges dropped, silence dropped and counted."""
 
 from __future__ import annotations
 

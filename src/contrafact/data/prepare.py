@@ -114,6 +114,8 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
         *places, last = key.split(".")
         for place in places:
             table = table.setdefault(place, {})
+            if not isinstance(table, dict):
+                raise SettingsError("SETTING_UNKNOWN", f"There is no setting {key!r}.", f"{place!r} has no parts.")
         table[last] = value
     return from_mapping(Recipe, values)
 

@@ -99,7 +99,7 @@ def hann(samples: int) -> Floats:
     return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)  # each is as long as the signal
 def window_sum(frames: int, window_samples: int, hop_samples: int) -> Floats:
     """Sum of the squared windows of all frames at each sample that `overlap_added` gives.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from contrafact.score import BeatGrid
-
 SHORT_S = 0.098
 """The short note of a swung pair does not get shorter than this at fast tempi (Friberg and Sundström 2002)."""
 
@@ -35,17 +33,3 @@ def warp(fraction: float, phase: float) -> float:
     if fraction <= 0.5:
         return fraction * phase / 0.5
     return phase + (fraction - 0.5) * (1 - phase) / 0.5
-
-
-def swing_time(grid: BeatGrid, beat: float, amount: float = 1.0) -> float:
-    """Seconds of a straight-eighth position, swung at the tempo of its own beat.
-
-    Args:
-        grid: the song's beats.
-        beat: fractional beat number, the off-beat at .5.
-        amount: see `swing_phase`.
-    """
-    whole = float(np.floor(beat + 1e-9))
-    fraction = max(0.0, beat - whole)
-    start, end = np.asarray(grid.time_at(np.array([whole, whole + 1])))
-    return float(start + (end - start) * warp(fraction, swing_phase(float(end - start), amount)))

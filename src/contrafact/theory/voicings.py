@@ -33,6 +33,8 @@ ROOTLESS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "7": ((4, 7, 10, 12), (10, 12, 16, 19)),
     "major": ((4, 7, 12), (7, 12, 16)),
     "minor": ((3, 7, 12), (7, 12, 15)),
+    "sus4": ((5, 7, 12), (7, 12, 17)),
+    "sus2": ((2, 7, 12), (7, 12, 14)),
 }
 """Left-hand forms A (third at the bottom) and B (seventh or sixth at the bottom), semitones above the root."""
 
@@ -43,11 +45,16 @@ BOTTOM = range(50, 60)
 """Where the lowest note of a rootless voicing lies: D3 to B3."""
 
 
+def is_plain(spec: ChordSpec) -> bool:
+    """Whether a chord is a triad that is to stay one."""
+    return spec.family in ("major", "minor", "suspended") and len(spec.intervals) == 3
+
+
 def rootless_name(spec: ChordSpec) -> str:
     """The row of `ROOTLESS` that fits a chord; ninths are added to sevenths and sixths, plain triads stay plain."""
     has = spec.intervals
-    if spec.family in ("major", "minor") and has <= {0, 3, 4, 7}:
-        return spec.family
+    if is_plain(spec):
+        return spec.family if spec.third else "sus4" if 5 in has else "sus2"
     if spec.family == "dominant":
         return _dominant_name(spec)
     if spec.family in ("suspended", "power"):
@@ -136,6 +143,8 @@ def tenths(spec: ChordSpec, bottom: range = range(34, 46)) -> tuple[Voicing, ...
 def quartal(spec: ChordSpec, bottom: range = range(48, 60)) -> tuple[Voicing, ...]:
     """Stacked fourths: "so what" on minor, 3-6-9-5-7 on major, b7-3-13-9 on dominants; none where they do not fit."""
     has = spec.intervals
+    if is_plain(spec):
+        return ()
     if spec.family == "minor" and 10 in has:
         shapes: tuple[tuple[int, ...], ...] = ((0, 5, 10, 15, 19), (5, 10, 15, 19))
     elif spec.family == "major" and 6 not in has:

@@ -253,10 +253,13 @@ def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     return flat
 
 
-def _with_bases(name_or_path: str) -> dict[str, Any]:
+def _with_bases(name_or_path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    if name_or_path in above:
+        sentence = f"Recipe {name_or_path} is built on itself: {' on '.join((*above, name_or_path))}."
+        raise SettingsError("RECIPE_BROKEN", sentence, "Give it another base, or none.")
     values = _read(name_or_path)
     base = values.pop("base", None)
-    return values if base is None else _over(_with_bases(str(base)), values)
+    return values if base is None else _over(_with_bases(str(base), (*above, name_or_path)), values)
 
 
 def _read(name_or_path: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 CARD = Card(
     summary="Mel spectrograms to sound by a small network at frame rate and an inverse Fourier transform.",
     source="Siuzdak, Vocos, 2023; with a start by Griffin-Lim in place of phases from scratch",
-    needs="nothing",
+    needs="weights of your own training: contrafact train vocos; none come along yet",
     known_failures="What the mel bins do not tell is made up: fine noise above 3 kHz sounds smoother than it was.",
 )
 
