@@ -5,7 +5,8 @@
 The songs: the beginnings of pop909 songs that are not in the test of ``leadsheet_manifest.json``, rendered as a band.
 For each, the readings of the tracked grid are those that `levels.choose` weighs; the right ones have an F-measure of
 the beats near the best. Prints what seven-fold cross-validation gets, the weights over all songs and the centre of the
-tempo prior, and writes them to ``results/levels.json``; `levels.WEIGHTS` holds them rounded.
+tempo prior, and writes them to ``results/levels.json``; `levels.WEIGHTS`, from
+81 songs, should lie near them.
 """
 
 from __future__ import annotations

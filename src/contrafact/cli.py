@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-import tomllib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from contrafact import __version__, cli_prepare, cli_train
+from contrafact.config import assigned, from_mapping
 from contrafact.errors import ContrafactError, SettingsError
 from contrafact.settings import Format, Knobs, Settings
 
@@ -248,18 +248,7 @@ def _suffix(path: Path, *known: str) -> None:
 
 def _knobs(assignments: list[str] | None) -> Knobs:
     """``key=value`` words as `Knobs`; values are TOML, plain words are text."""
-    from contrafact.config import from_mapping
-
-    values: dict[str, Any] = {}
-    for assignment in assignments or []:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise SettingsError("SETTING_VALUE", f"--set {assignment!r} has no value.", "Write --set key=value.")
-        try:
-            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[key.strip()] = text.strip()
-    return from_mapping(Knobs, values)
+    return from_mapping(Knobs, assigned(assignments or []))
 
 
 class _Shown:

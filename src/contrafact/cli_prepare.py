@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from contrafact.config import assigned
 from contrafact.errors import SettingsError
 
 
@@ -41,27 +41,13 @@ def prepare(
         return
     if not recipe or out is None:
         raise SettingsError("SETTING_MISSING", "Recipe or folder is missing.", "Say: prepare RECIPE -o DIR.")
-    manifest = make(load_recipe(recipe, _changes(assignments)), out, jobs, _progress(json_lines))
+    manifest = make(load_recipe(recipe, assigned(assignments or [])), out, jobs, _progress(json_lines))
     if json_lines:
         print(json.dumps({"event": "done", "folder": str(out), **manifest}))
         return
     print(f"{out}: {manifest['items']} items, {manifest['minutes']:.1f} minutes")
     for reason, lost in manifest["dropped"].items():
         print(f"  dropped as {reason}: {lost['items']}, {lost['minutes']:.1f} minutes")
-
-
-def _changes(assignments: list[str] | None) -> dict[str, Any]:
-    """``key=value`` words; values are TOML, plain words are text."""
-    found: dict[str, Any] = {}
-    for assignment in assignments or []:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise SettingsError("SETTING_VALUE", f"--set {assignment!r} has no value.", "Write --set key=value.")
-        try:
-            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key.strip()] = text.strip()
-    return found
 
 
 def _progress(json_lines: bool) -> Any:

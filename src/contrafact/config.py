@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from types import UnionType
@@ -17,6 +18,38 @@ def did_you_mean(word: str, known: list[str]) -> str:
     """The nearest known word as a sentence, or the whole list where none is near."""
     near = get_close_matches(word, known, n=1)
     return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known)) or 'none'}."
+
+
+def assigned(assignments: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` words as a mapping; values are TOML, plain words are text.
+
+    Raises:
+        SettingsError: a word without "=".
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise SettingsError("SETTING_VALUE", f"--set {assignment!r} has no value.", "Write --set key=value.")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text.strip()
+    return values
+
+
+def assign(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``a.b.c`` in nested tables, which are made where they are missing.
+
+    Raises:
+        SettingsError: a part of the key's path holds a value already.
+    """
+    *tables, last = key.split(".")
+    for name in tables:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise SettingsError("SETTING_UNKNOWN", f"There is no setting {key!r}.", f"{name!r} is no table.")
+    values[last] = value
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any], place: str = "") -> T:

@@ -11,7 +11,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from contrafact.data import pop909, songs
 from contrafact.dsp.reverb import Convolver, room_response
-from contrafact.errors import InputError
+from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_bytes, write_text
 from contrafact.registry import RENDERERS
 from contrafact.score import Note, Part, Score
@@ -32,6 +32,7 @@ FULL_SCALE = 32767
 PEAK = 0.95
 PITCHED = range(120)  # General MIDI programs above are sound effects
 MANIFEST = "manifest.json"
+COMMAND = "python -m contrafact.data.excerpts DIR"
 SILENT = 10 ** (-70 / 20)
 
 
@@ -70,8 +71,13 @@ def prepare(config: Config, folder: Path, tell: Callable[[int, int], None] = lam
     Raises:
         MissingError: the corpus, FluidSynth or the soundfont is not there.
         OutputError: the folder cannot be written.
+        SettingsError: the folder holds excerpts of another configuration.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    asked = {**asdict(config), "shards": 0}  # more shards may be added
+    if ({**_manifest(folder).get("config", asked), "shards": 0}) != asked:
+        raise SettingsError("DATA_FOLDER", f"{folder} holds excerpts made otherwise.", "Choose another folder.")
+    write_text(folder / MANIFEST, json.dumps({"config": asdict(config), "excerpts": []}, indent=1))
     told: list[dict[str, Any]] = []
     for shard in range(config.shards):
         path = folder / f"shard-{shard:04d}.npy"
@@ -87,15 +93,30 @@ def prepare(config: Config, folder: Path, tell: Callable[[int, int], None] = lam
     write_text(folder / MANIFEST, json.dumps({"config": asdict(config), "excerpts": told}, indent=1))
 
 
-def load(folder: Path) -> Codes:
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What the folder is made of; nothing where it does not say."""
+    path = folder / MANIFEST
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
+def load(folder: Path, sample_rate: int) -> Codes:
     """All excerpts in ``folder``, (excerpts, samples) int16, silent ones dropped.
 
     Raises:
-        InputError: TRAIN_DATA_EMPTY, TRAIN_DATA_SILENT, or TRAIN_DATA_DAMAGED with the file's name.
+        InputError: TRAIN_DATA_RATE, they were made at another rate than ``sample_rate`` Hz;
+            TRAIN_DATA_EMPTY, TRAIN_DATA_SILENT, or TRAIN_DATA_DAMAGED with the file's name.
     """
     paths = sorted(folder.glob("shard-*.npy")) if folder.is_dir() else []
     if not paths:
-        raise InputError("TRAIN_DATA_EMPTY", f"There is no sound in {folder}.", "Run contrafact prepare first.")
+        raise InputError(
+            "TRAIN_DATA_EMPTY", f"There is no sound in {folder}.", "Run: python -m contrafact.data.excerpts DIR"
+        )
+    made_at = _manifest(folder).get("config", {}).get("sample_rate", sample_rate)
+    if made_at != sample_rate:
+        sentence = f"The excerpts in {folder} are at {made_at} Hz, but the method works at {sample_rate} Hz."
+        raise InputError(
+            "TRAIN_DATA_RATE", sentence, f"Run: python -m contrafact.data.excerpts DIR --rate {sample_rate}"
+        )
     every = np.concatenate([_shard(path) for path in paths])
     loud = np.abs(every).max(axis=1, initial=0) > SILENT * FULL_SCALE
     if not loud.any():
@@ -207,16 +228,18 @@ def _in_room(samples: Floats, rt60_s: float, level_db: float, sample_rate: int, 
 
 
 def main() -> None:
-    """``python -m contrafact.data.excerpts FOLDER [SHARDS] [SEED]``."""
-    import sys
+    """``python -m contrafact.data.excerpts FOLDER [--shards N] [--seed N] [--rate HZ]``."""
+    from argparse import ArgumentParser
 
-    folder, *rest = sys.argv[1:]
-    config = Config()
-    if rest:
-        config = replace(config, shards=int(rest[0]))
-    if len(rest) > 1:
-        config = replace(config, seed=int(rest[1]))
-    prepare(config, Path(folder), lambda done, of: print(f"{done} of {of} shards", flush=True))
+    usual = Config()
+    parser = ArgumentParser(prog="python -m contrafact.data.excerpts", description="Render excerpts to train on.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--shards", type=int, default=usual.shards)
+    parser.add_argument("--seed", type=int, default=usual.seed)
+    parser.add_argument("--rate", type=int, default=usual.sample_rate)
+    asked = parser.parse_args()
+    config = Config(shards=asked.shards, seed=asked.seed, sample_rate=asked.rate)
+    prepare(config, asked.folder, lambda done, of: print(f"{done} of {of} shards", flush=True))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from contrafact.config import did_you_mean, from_mapping
+from contrafact.config import assign, did_you_mean, from_mapping
 from contrafact.data import maker, tunes
 from contrafact.data.corpus import Split
 from contrafact.data.crops import CropConfig, write_crops
@@ -110,13 +110,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     except ValueError as cause:
         raise SettingsError("RECIPE_DAMAGED", f"{name} is no TOML: {cause}.", "Correct it.") from cause
     for key, value in (changes or {}).items():
-        table = values
-        *places, last = key.split(".")
-        for place in places:
-            table = table.setdefault(place, {})
-            if not isinstance(table, dict):
-                raise SettingsError("SETTING_UNKNOWN", f"There is no setting {key!r}.", f"{place!r} has no parts.")
-        table[last] = value
+        assign(values, key, value)
     return from_mapping(Recipe, values)
 
 

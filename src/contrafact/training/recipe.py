@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from contrafact.config import did_you_mean, from_mapping
+from contrafact.config import assign, assigned, did_you_mean, from_mapping
 from contrafact.errors import MissingError, SettingsError
 
 SUFFIX = ".toml"
@@ -157,8 +157,8 @@ def load(name_or_path: str, assignments: Sequence[str] = ()) -> Recipe:
         SettingsError: no such recipe, broken TOML, or an unknown or wrong setting.
     """
     values = _with_bases(name_or_path)
-    for assignment in assignments:
-        _assign(values, assignment)
+    for key, value in assigned(assignments).items():
+        assign(values, key, value)
     return parse(values)
 
 
@@ -283,19 +283,3 @@ def _over(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
     return merged
-
-
-def _assign(values: dict[str, Any], assignment: str) -> None:
-    key, equals, text = assignment.partition("=")
-    if not equals:
-        raise SettingsError("SETTING_VALUE", f"--set {assignment!r} has no value.", "Write --set key=value.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    *tables, last = key.strip().split(".")
-    for name in tables:
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
-            raise SettingsError("SETTING_UNKNOWN", f"There is no setting {key.strip()!r}.", f"{name} is no table.")
-    values[last] = value

@@ -117,7 +117,7 @@ class Excerpts:
         folder = data.folder or os.environ.get("CONTRAFACT_EXCERPTS", "")
         if not folder:
             raise SettingsError("DATA_FOLDER", "The recipe names no folder of excerpts.", "Add --set data.folder=DIR.")
-        sound = excerpts.load(Path(folder))
+        sound = excerpts.load(Path(folder), config.mel.sample_rate)
         self._sound = sound[: len(sound) - data.held_out] if len(sound) > data.held_out else sound
         self._config, self._data, self._mel = config, data, config.mel
 

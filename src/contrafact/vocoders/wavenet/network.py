@@ -122,7 +122,7 @@ class Excerpts:
         folder = data.folder or os.environ.get("CONTRAFACT_EXCERPTS", "")
         if not folder:
             raise SettingsError("DATA_FOLDER", "The recipe names no folder of excerpts.", "Add --set data.folder=DIR.")
-        sound = excerpts.load(Path(folder))
+        sound = excerpts.load(Path(folder), config.network.representation.sample_rate)
         known = len(sound) - data.held_out
         self._sound = sound[:known] if known > 0 else sound
         self._network, self._data, self._reversed = config.network, data, config.reverse_time
