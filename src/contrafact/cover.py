@@ -225,7 +225,9 @@ def arrange(sheet: LeadSheet, source: Score, settings: Settings) -> Arrangement:
     """The song in its style, transposed if asked: the arranged lead sheet and all parts."""
     chosen = style.load(settings.style)
     band = ARRANGERS.build(chosen.arranger, style=settings.style, knobs=asdict(settings.knobs))
-    arrangement: Arrangement = band(transpose(sheet, settings.transpose), source, settings.seed)
+    arrangement: Arrangement = band(
+        transpose(sheet, settings.transpose), transpose_score(source, settings.transpose), settings.seed
+    )
     return arrangement
 
 

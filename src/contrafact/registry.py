@@ -84,6 +84,7 @@ PLAYERS = Registry("player", "contrafact.players")
 ARRANGERS = Registry("arranger", "contrafact.arrangers")
 RENDERERS = Registry("renderer", "contrafact.renderers")
 VOCODERS = Registry("vocoder", "contrafact.vocoders")
+JUDGES = Registry("judge", "contrafact.metrics.judges")
 FAMILIES = {
     "transcribers": TRANSCRIBERS,
     "leadsheets": LEADSHEETS,
@@ -91,4 +92,5 @@ FAMILIES = {
     "arrangers": ARRANGERS,
     "renderers": RENDERERS,
     "vocoders": VOCODERS,
+    "judges": JUDGES,
 }

@@ -18,7 +18,7 @@ from contrafact.registry import ARRANGERS, PLAYERS
 from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
 
-STYLES = style.names()
+STYLES = [name for name in style.names() if style.load(name).arranger == "band"]
 PLAIN = {"harmony": 0.0}
 DRUM_NOTES = {kit.KICK, kit.CROSS_STICK, kit.SNARE, kit.CLOSED_HAT, kit.HAT_FOOT, kit.CRASH, kit.RIDE, kit.BRUSH_SWIRL}
 

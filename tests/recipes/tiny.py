@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from contrafact.data import phrases
+from contrafact.theory.phrases import PITCHES, STEPS
+
 
 def vocos(folder: Path) -> list[str]:
     """Two seconds of noise and tones in place of excerpts."""
@@ -17,4 +20,31 @@ def vocos(folder: Path) -> list[str]:
     return [*small, f"data.folder='{folder}'", "training.windows=[384, 768]"]
 
 
-TINY: dict[str, Callable[[Path], list[str]]] = {"vocoders/vocos": vocos}
+def prepared_phrases(folder: Path, count: int = 6) -> dict[str, int]:
+    """Random phrases in place of prepared ones; how many of each collection."""
+    draw, counts = np.random.default_rng(0), {}
+    for i, name in enumerate(phrases.COLLECTIONS):
+        counts[name] = count + 5 * i if count else 0
+        rolls = draw.random((counts[name], STEPS, PITCHES)) < 0.05
+        np.save(folder / f"{name}-train.npy", phrases.pack(rolls))
+    return counts
+
+
+def cyclegan(folder: Path) -> list[str]:
+    """Few channels."""
+    prepared_phrases(folder)
+    small = ["config.width=4", "config.blocks=1", "config.critic_width=4", "loop.batch_size=2"]
+    return [*small, f"data.folder='{folder}'"]
+
+
+def genre(folder: Path) -> list[str]:
+    """Few channels."""
+    prepared_phrases(folder)
+    return ["config.width=4", "loop.batch_size=2", f"data.folder='{folder}'"]
+
+
+TINY: dict[str, Callable[[Path], list[str]]] = {
+    "vocoders/vocos": vocos,
+    "arrangers/cyclegan": cyclegan,
+    "judges/genre": genre,
+}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from contrafact import style as styles
 from contrafact.arrangers._contract import Arrangement
+from contrafact.arrangers._seats import play_all, refuse_feel, seated
 from contrafact.config import from_mapping
-from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet
-from contrafact.players._instruments import instrument
-from contrafact.registry import PLAYERS, Card
-from contrafact.score import Part, Score
+from contrafact.registry import Card
+from contrafact.score import Score
 from contrafact.settings import Knobs
-from contrafact.style import Style, StylePart
+from contrafact.style import Style
 from contrafact.theory.reharmonize import Reharmonization, reharmonize
 from contrafact.theory.retime import retime
 
@@ -47,41 +45,15 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
         SettingsError: unknown style, player, instrument or setting.
     """
     style = styles.load(config.style)
-    if config.knobs.feel != "auto" and not any("feel" in _known(part) for part in style.parts):
-        sentence = f"feel has no effect in {config.style}: nobody there walks a bass line."
-        raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
-    players = [(part, PLAYERS.build(part.player, **_settings(style, part, config.knobs))) for part in style.parts]
+    refuse_feel(config.style, style, config.knobs)
+    seats = seated(style, config.knobs)
 
     def arrange(sheet: LeadSheet, source: Score, seed: int) -> Arrangement:
         timed = retime(sheet, style.tempo_bpm, style.metre)
         arranged = _harmonized(timed, style, config.knobs, seed)
-        score = Score((), arranged.grid)
-        for part, player in players:
-            played = player(arranged, score, seed)
-            score = replace(score, parts=(*score.parts, _named(played, part)))
-        return Arrangement(arranged, score)
+        return Arrangement(arranged, play_all(seats, arranged, Score((), arranged.grid), seed))
 
     return arrange
-
-
-def _known(part: StylePart) -> set[str]:
-    """Names of the player's settings."""
-    return {f.name for f in fields(PLAYERS.module(part.player).Config)}
-
-
-def _settings(style: Style, part: StylePart, knobs: Knobs) -> dict[str, Any]:
-    """The style's settings for a player, and those knobs that the player has."""
-    known = _known(part)
-    turned = {"swing": style.swing * knobs.swing, "density": knobs.density, "feel": knobs.feel}
-    settings = {name: value for name, value in turned.items() if name in known} | part.settings
-    if part.name == "melody" and knobs.melody_instrument:
-        instrument(knobs.melody_instrument)
-        settings["instrument"] = knobs.melody_instrument
-    return settings
-
-
-def _named(played: Part, part: StylePart) -> Part:
-    return replace(played, name=part.name, program=part.program if part.program >= 0 else played.program)
 
 
 def _harmonized(sheet: LeadSheet, style: Style, knobs: Knobs, seed: int) -> LeadSheet:

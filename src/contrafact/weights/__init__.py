@@ -112,6 +112,11 @@ def locate(name: str, folder: Path = FOLDER) -> Path:
     return path
 
 
+def find(name: str) -> Path:
+    """Path of weights that come along, by their name, or of an ONNX file with its card beside it; errors as `locate`."""
+    return locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else locate(name)
+
+
 @lru_cache(maxsize=32)
 def _digest(path: Path, changed_ns: int, size: int) -> str:
     """Read once for each state of the file."""

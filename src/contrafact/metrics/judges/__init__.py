@@ -1,0 +1,1 @@
+"""Judges: phrases (phrases, 64, 84) -> probability of each that it is jazz."""
