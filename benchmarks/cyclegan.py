@@ -126,7 +126,9 @@ def main() -> None:
     done = [covered(score, sheet, arrangers) for _, score, sheet in chosen]
     pop = np.concatenate([c.source for c in done])
     jazz = phrases.some("jazz", "valid", len(pop))
-    others = np.concatenate([np.resize(b.source, a.source.shape) for a, b in zip(done, [*done[1:], done[0]], strict=True)])
+    others = np.concatenate(
+        [np.resize(b.source, a.source.shape) for a, b in zip(done, [*done[1:], done[0]], strict=True)]
+    )
     table = {"copy of the input": row(judge, pop, pop), "another song": row(judge, pop, others)}
     for name in arrangers:
         table[name] = row(judge, pop, np.concatenate([c.covers[name] for c in done]))

@@ -50,6 +50,8 @@ LINES: dict[str, phrases.Collection] = {"jazz": "jazz_lines", "pop": "pop_lines"
 def test_inner_voices_do_not_count() -> None:
     judge = JUDGES.build("genre")
     outer = outer_voices(np.random.default_rng(1).random((4, STEPS, PITCHES)) < 0.05)
-    filled = outer | (np.cumsum(outer, axis=-1).astype(bool) & np.cumsum(outer[..., ::-1], axis=-1)[..., ::-1].astype(bool))
+    filled = outer | (
+        np.cumsum(outer, axis=-1).astype(bool) & np.cumsum(outer[..., ::-1], axis=-1)[..., ::-1].astype(bool)
+    )
     assert filled.sum() > outer.sum()
     assert judge(filled) == pytest.approx(judge(outer))

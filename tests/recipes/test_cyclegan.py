@@ -54,9 +54,7 @@ def test_the_networks_have_the_paper_s_sizes() -> None:
     assert parameters(Critic(faithful.critic_width)) == 819_008
     assert parameters(classifier.Classifier(genre.Config().width)) == 1_156_608
     assert not any(name.endswith("conv.bias") for name, _ in generator.named_parameters())
-    assert all(
-        m.affine and m.eps == 1e-5 for m in generator.modules() if isinstance(m, torch.nn.InstanceNorm2d)
-    )
+    assert all(m.affine and m.eps == 1e-5 for m in generator.modules() if isinstance(m, torch.nn.InstanceNorm2d))
 
 
 def test_shapes() -> None:
@@ -82,7 +80,11 @@ def test_the_generator_answers_with_probabilities_and_carry_starts_from_the_song
 
 
 def test_the_faithful_recipes_have_the_paper_s_settings() -> None:
-    for name, model, noise in (("cyclegan", "base", 1.0), ("cyclegan_partial", "partial", 0.0), ("cyclegan_full", "full", 0.01)):
+    for name, model, noise in (
+        ("cyclegan", "base", 1.0),
+        ("cyclegan_partial", "partial", 0.0),
+        ("cyclegan_full", "full", 0.01),
+    ):
         recipe = load(name)
         config, training, _ = settings(recipe, find_method(recipe.method))
         assert config == Config()
@@ -257,7 +259,13 @@ def test_the_classifier_learns_two_plain_genres(tmp_path: Path) -> None:
         made = np.zeros((40, STEPS, PITCHES), dtype=bool)
         made[np.arange(40)[:, None], np.arange(STEPS), draw.integers(low, low + 20, (40, STEPS))] = True
         np.save(tmp_path / f"{name}-train.npy", phrases.pack(made))
-    small = ["config.width=4", "loop.steps=60", "loop.batch_size=8", "loop.ema_decay=0.0", "players.judge.learning_rate=0.01"]
+    small = [
+        "config.width=4",
+        "loop.steps=60",
+        "loop.batch_size=8",
+        "loop.ema_decay=0.0",
+        "players.judge.learning_rate=0.01",
+    ]
     quiet = ["loop.listen_every=0", "loop.tensorboard=false", "loop.device='cpu'"]
     recipe = load("genre", [*small, *quiet, f"data.folder='{tmp_path}'"])
     method = find_method(recipe.method)

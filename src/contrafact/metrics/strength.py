@@ -46,10 +46,11 @@ def kept(source: Roll, made: Roll) -> dict[str, float]:
     cosine = (flat * other).sum(axis=1) / np.where(norms > 0, norms, 1)
     both = ((flat > 0) & (other > 0)).sum(axis=1) / ((flat > 0) | (other > 0)).sum(axis=1)
     starts, made_starts = starting(source), starting(made)
+    struck, made_struck = (np.asarray(x.any(axis=-1)) for x in (starts, made_starts))
     return {
         "chroma": float(cosine.mean()) if len(cosine) else 0.0,
         "pitch_classes": float(both.mean()) if len(both) else 0.0,
-        "onsets": _f1(starts.any(axis=-1), made_starts.any(axis=-1)),
+        "onsets": _f1(struck, made_struck),
         "notes": _f1(starts, made_starts),
         "melody": _melody(source, made),
     }
@@ -76,7 +77,7 @@ def _f1(wanted: Roll, found: Roll) -> float:
 def _melody(source: Roll, made: Roll) -> float:
     highest = source & (np.cumsum(source[..., ::-1], axis=-1) == 1)[..., ::-1]
     half = PER_BEAT // 2
-    halves = made.reshape(len(made), -1, half, PITCHES).any(axis=2)
-    classes = halves.reshape(*halves.shape[:2], PITCHES // 12, 12).any(axis=2)
+    halves = np.asarray(made.reshape(len(made), -1, half, PITCHES).any(axis=2))
+    classes = np.asarray(halves.reshape(*halves.shape[:2], PITCHES // 12, 12).any(axis=2))
     phrase, step, pitch = np.nonzero(starting(highest))
     return float(classes[phrase, step // half, pitch % 12].mean()) if len(phrase) else 0.0

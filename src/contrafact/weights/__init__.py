@@ -113,7 +113,7 @@ def locate(name: str, folder: Path = FOLDER) -> Path:
 
 
 def find(name: str) -> Path:
-    """Path of weights that come along, by their name, or of an ONNX file with its card beside it; errors as `locate`."""
+    """Path of weights that come along, by their name, or of an ONNX file beside its card; errors as `locate`."""
     return locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else locate(name)
 
 

@@ -31,7 +31,7 @@ from contrafact.registry import Card
 from contrafact.runtime import open_session
 from contrafact.score import Note, Part, Score
 from contrafact.settings import Knobs
-from contrafact.theory.phrases import LOWEST, PER_BEAT, PITCHES, STEPS, Placed, Roll, Run, paint, place, runs, spans
+from contrafact.theory.phrases import LOWEST, PER_BEAT, PITCHES, STEPS, Roll, Run, paint, place, runs, spans
 from contrafact.theory.plain import plain_score
 from contrafact.theory.retime import retime
 
@@ -50,7 +50,11 @@ CARD = Card(
 )
 THRESHOLD = 0.5
 HOP = STEPS // 2
-BAND = {"melody": INSTRUMENTS["piano"], "piano": Instrument(0, 21, 108, 21, 108), "bass": Instrument(32, 28, 51, 28, 51)}
+BAND = {
+    "melody": INSTRUMENTS["piano"],
+    "piano": Instrument(0, 21, 108, 21, 108),
+    "bass": Instrument(32, 28, 51, 28, 51),
+}
 BASS_HIGHEST = BAND["bass"].highest
 BATCH = 16
 

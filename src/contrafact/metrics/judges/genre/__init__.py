@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ CARD = Card(
     summary="Jazz or pop, by the outer voices of four bars.",
     source="The classifier of Brunner et al., 2018; wjazzd against pop909",
     needs="nothing",
-    known_failures="Hears lead and bass only: no chords, no swing, no touch. The recorded basses were found by machine.",
+    known_failures="Hears lead and bass only: no chords, swing or touch. The recorded basses were found by machine.",
     license="MIT; learned from data under the ODbL 1.0 (wjazzd) and the MIT licence (pop909)",
 )
 AT_ONCE = 256

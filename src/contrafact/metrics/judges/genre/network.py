@@ -112,7 +112,7 @@ class Phrases:
         return {"phrases": rolls, "genres": np.arange(size, dtype=np.int64) % 2}
 
     def _example(self, draw: np.random.Generator, side: Roll) -> Roll:
-        roll = side[int(draw.integers(len(side)))]
+        roll: Roll = side[int(draw.integers(len(side)))]
         shift = int(draw.integers(-self._shift, self._shift + 1))
         moved = np.zeros_like(roll)
         moved[:, max(0, shift) : PITCHES + min(0, shift)] = roll[:, max(0, -shift) : PITCHES - max(0, shift)]
