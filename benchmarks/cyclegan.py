@@ -34,7 +34,9 @@ from record import record
 from walking_bass import curve
 
 NOISES = (0.0, 0.01, 0.1, 0.2, 0.3, 0.5)
+AT_ONCE = 256
 STYLE = {"swing": 0.0}
+RULES = "rule players (jazz-trio)"
 Judge = Callable[[Roll], NDArray[np.float64]]
 
 
@@ -82,7 +84,7 @@ def both_ways(judge: Judge, transfer: Transfer, pop: Roll, jazz: Roll) -> dict[s
 
 
 def accuracy(name: str) -> dict[str, Any]:
-    """The judge on held-out recordings, by the noise that is added to what it sees."""
+    """The judge on held-out recordings; on those for validation by the noise that is added to what it sees."""
     session, found = open_session(weights.find(name)), {}
     for split in ("valid", "test"):
         sides = {
@@ -92,13 +94,15 @@ def accuracy(name: str) -> dict[str, Any]:
             for side in ("jazz", "pop")
         }
         found[split] = {f"{side} phrases": len(rolls) for side, rolls in sides.items()}
-        for noise in NOISES:
+        for noise in NOISES if split == "valid" else NOISES[:1]:
             right = {}
             for side, rolls in sides.items():
                 draw = np.random.default_rng(0)
-                seen = rolls + noise * np.abs(draw.standard_normal(rolls.shape))
-                odds = session.run(None, {"phrases": seen.astype(np.float32)})[0]
-                right[side] = float(((odds > 0) == (side == "jazz")).mean())
+                heard = []
+                for part in np.array_split(rolls, -(-len(rolls) // AT_ONCE)):
+                    seen = part + noise * np.abs(draw.standard_normal(part.shape))
+                    heard.append(session.run(None, {"phrases": seen.astype(np.float32)})[0] > 0)
+                right[side] = float((np.concatenate(heard) == (side == "jazz")).mean())
             found[split][f"noise {noise:g}"] = {**right, "mean": float(np.mean(list(right.values())))}
         print(split, found[split], flush=True)
     return found
@@ -119,7 +123,7 @@ def main() -> None:
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
     judge, models = JUDGES.build("genre", weights=options.judge), named(options.weights)
-    arrangers = {"rule players (jazz-trio)": ARRANGERS.build("band", style="jazz-trio", knobs=STYLE)}
+    arrangers = {RULES: ARRANGERS.build("band", style="jazz-trio", knobs=STYLE)}
     for name, path in models.items():
         arrangers[f"cyclegan {name}, whole songs"] = ARRANGERS.build("cyclegan", weights=str(path), knobs=STYLE)
     chosen = islice(phrases.pieces("pop", "valid"), options.songs)
@@ -132,9 +136,9 @@ def main() -> None:
     table = {"copy of the input": row(judge, pop, pop), "another song": row(judge, pop, others)}
     for name in arrangers:
         table[name] = row(judge, pop, np.concatenate([c.covers[name] for c in done]))
-    pop_chance = 1 - judge(pop)
-    rules = np.concatenate([c.covers["rule players (jazz-trio)"] for c in done])
-    table["rule players (jazz-trio)"]["S pop to jazz"] = strength(pop_chance, 1 - judge(rules), pop_chance)
+    for values in table.values():
+        fall = values["probability of jazz"] - table["copy of the input"]["probability of jazz"]
+        values["S pop to jazz"] = fall  # no way back: as if it led home
     for name, path in models.items():
         transfer = Transfer(path)
         table[f"cyclegan {name}"] = row(judge, pop, transfer(pop) > 0.5) | both_ways(judge, transfer, pop, jazz)

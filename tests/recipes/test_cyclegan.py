@@ -155,6 +155,21 @@ def test_noise_changes_what_critics_see_and_nothing_else() -> None:
     assert found[0.0]["fooling_pop"] != found[1.0]["fooling_pop"]
 
 
+def test_binary_critics_see_what_is_played_and_the_gradient_passes() -> None:
+    found = {}
+    for binary in (False, True):
+        torch.manual_seed(3)
+        game = make_game(SMALL, Training(noise=0.0, binary=binary))
+        soft = torch.full((3, STEPS, PITCHES), 0.3, requires_grad=True)
+        networks = {**game.networks, "to_jazz": lambda rolls, soft=soft: soft}
+        found[binary] = game.players["generators"].play(networks, batch())["fooling_jazz"]
+        silence = (game.networks["critic_jazz"](torch.zeros(3, STEPS, PITCHES)) - 1).square().mean()
+        assert torch.isclose(found[binary], silence) == binary
+        found[binary].backward()
+        assert soft.grad is not None
+        assert soft.grad.abs().sum() > 0
+
+
 def test_the_pool_fills_and_then_gives_back_an_old_one_half_of_the_time() -> None:
     torch.manual_seed(0)
     pool = Pool(50)

@@ -64,6 +64,8 @@ def test_the_melody_is_on_top() -> None:
     roll = phrase((0, 4, 60), (0, 4, 72), (4, 8, 65))
     assert kept(roll, phrase((0, 4, 60), (4, 8, 65)))["melody"] == 1, "the octave is free"
     assert kept(roll, phrase((0, 4, 61), (4, 8, 65)))["melody"] == 0.5
+    held = phrase((0, 8, 60), (0, 4, 72))
+    assert kept(held, phrase((0, 4, 72)))["melody"] == 1, "a held note that is left on top is no new one"
 
 
 def test_other_shapes_are_refused() -> None:

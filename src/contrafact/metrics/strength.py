@@ -79,5 +79,5 @@ def _melody(source: Roll, made: Roll) -> float:
     half = PER_BEAT // 2
     halves = np.asarray(made.reshape(len(made), -1, half, PITCHES).any(axis=2))
     classes = np.asarray(halves.reshape(*halves.shape[:2], PITCHES // 12, 12).any(axis=2))
-    phrase, step, pitch = np.nonzero(starting(highest))
+    phrase, step, pitch = np.nonzero(starting(source) & highest)
     return float(classes[phrase, step // half, pitch % 12].mean()) if len(phrase) else 0.0

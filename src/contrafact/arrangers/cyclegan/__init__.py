@@ -9,11 +9,11 @@ song's melody for the lead, the rest for the piano. Players that the style names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Floats = NDArray[np.float32]
-Side = str
+Side = Literal["jazz", "pop"]
 
 CARD = Card(
     summary="Turns the notes of the song itself, all voices together, from pop to jazz; drums are added.",
@@ -106,12 +106,12 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Arrang
         heard = source if any(p.notes for p in source.parts if not p.is_drums) else plain_score(timed)
         first, made = _transferred(timed, heard, transfer)
         voices = _voices(made, _melody_classes(timed, first, made))
-        form, swing = plan(timed), style.swing * knobs.swing
-        parts = tuple(
-            Part(name, who.program, _performed(form, first, _in_range(voices[name], who.lowest, who.highest), swing))
-            for name, who in band.items()
-        )
-        return Arrangement(timed, play_all(seats, timed, Score(parts, timed.grid), seed))
+        form, even, swing = plan(timed), _even_beats(made), style.swing * knobs.swing
+        parts = []
+        for name, who in band.items():
+            events = _events(first, _in_range(voices[name], who.lowest, who.highest), even)
+            parts.append(Part(name, who.program, perform(form, events, swing)))
+        return Arrangement(timed, play_all(seats, timed, Score(tuple(parts), timed.grid), seed))
 
     return arrange
 
@@ -175,7 +175,7 @@ def _transferred(sheet: LeadSheet, source: Score, transfer: Transfer) -> tuple[i
 def _melody_classes(sheet: LeadSheet, first: int, made: Sequence[Run]) -> NDArray[np.int64]:
     """Pitch class of the song's melody in each step, -1 where it rests."""
     classes = np.full(max((r.end for r in made), default=0), -1, dtype=np.int64)
-    melody = place(Score((Part("melody", 0, plain_score(sheet).parts[0].notes),)), sheet.grid)
+    melody = place(Score(plain_score(sheet).parts[:1]), sheet.grid)
     for run in spans(melody, first, len(classes)):
         classes[run.start : run.end] = run.pitch % 12
     return classes
@@ -204,10 +204,14 @@ def _in_range(voice: Sequence[Run], lowest: int, highest: int) -> list[Run]:
     return [r._replace(pitch=p) for r, p in zip(voice, folded, strict=True)]
 
 
-def _performed(form: Form, first: int, voice: Sequence[Run], swing: float) -> tuple[Note, ...]:
-    """Notes in seconds; swung but for beats with a note on their second or fourth sixteenth."""
-    even = {r.start // PER_BEAT for r in voice if r.start % PER_BEAT in (1, 3)}
-    events = [
+def _even_beats(made: Sequence[Run]) -> set[int]:
+    """Beats with a note on their second or fourth sixteenth, which are not swung."""
+    return {r.start // PER_BEAT for r in made if r.start % PER_BEAT in (1, 3)}
+
+
+def _events(first: int, voice: Sequence[Run], even: Collection[int]) -> list[Event]:
+    """Notes at their places in the song, of which step 0 is on beat ``first``."""
+    return [
         Event(
             first + r.start / PER_BEAT,
             (r.end - r.start) / PER_BEAT,
@@ -217,4 +221,3 @@ def _performed(form: Form, first: int, voice: Sequence[Run], swing: float) -> tu
         )
         for r in voice
     ]
-    return perform(form, events, swing)

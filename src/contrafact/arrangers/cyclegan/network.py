@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from contrafact.arrangers.cyclegan import Config
+from contrafact.arrangers.cyclegan import THRESHOLD, Config
 from contrafact.data import phrases
 from contrafact.metrics.strength import kept
 from contrafact.theory.phrases import PITCHES, STEPS
@@ -40,6 +40,8 @@ class Training:
         heed: weight of the extra critics' verdict for the generators.
         noise: standard deviation of the noise that is added, as its magnitude, to all that critics see.
         pool: old phrases of either side that critics are shown half of the time; 0 for none.
+        binary: critics see made phrases cut at one half, as they are played, and the gradient passes straight through;
+            so they cannot tell made from real by cells that sound a little. The paper has them see probabilities.
     """
 
     model: Literal["base", "partial", "full"] = "base"
@@ -48,6 +50,7 @@ class Training:
     heed: float = 0.0
     noise: float = 1.0
     pool: int = 50
+    binary: bool = False
 
     def __post_init__(self) -> None:
         if min(self.cycle, self.gamma, self.heed, self.noise, self.pool) < 0:
@@ -254,7 +257,8 @@ def make_game(config: Config, training: Training) -> Game:
     other = dict(zip(SIDES, reversed(SIDES), strict=True))
 
     def seen(rolls: Tensor) -> Tensor:
-        return rolls + training.noise * torch.randn_like(rolls).abs() if training.noise else rolls
+        shown = rolls + ((rolls > THRESHOLD).to(rolls) - rolls).detach() if training.binary else rolls
+        return shown + training.noise * torch.randn_like(shown).abs() if training.noise else shown
 
     def generate(networks: Networks, batch: Batch) -> dict[str, Tensor]:
         losses = {}
@@ -304,8 +308,8 @@ def _listen(networks: Networks) -> Listening:
     source = phrases.some("pop", "valid", LISTENED)
     device = next(networks["to_jazz"].parameters()).device
     made = networks["to_jazz"](torch.from_numpy(source.astype(np.float32)).to(device)).cpu().numpy()
-    figures = {f"kept/{name}": value for name, value in kept(source, made > 0.5).items()}
-    figures |= {"density/pop": float(source.mean()), "density/made": float((made > 0.5).mean())}
+    figures = {f"kept/{name}": value for name, value in kept(source, made > THRESHOLD).items()}
+    figures |= {"density/pop": float(source.mean()), "density/made": float((made > THRESHOLD).mean())}
     return Listening(figures, pictures={"pop": source[0].T.astype(np.float32), "jazz": made[0].T})
 
 
