@@ -202,7 +202,7 @@ def source_loudness(recording: Recording) -> float:
 def _heard_parts(made: Made) -> Score:
     """The song's own melody and all its notes, as the style statistics of a copy of the input see them."""
     melody = Part("melody", 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in made.original.melody))
-    return Score((melody, *made.notes.parts))
+    return Score((melody, *(p for p in made.notes.parts if p.name != melody.name)))
 
 
 def _source(made: Made) -> dict[str, Any]:
