@@ -45,7 +45,7 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Knob: harmony, swing, density, melody_instrument or feel."),
 ]
-Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")]
+Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12: the melody moves, the band keeps its register.")]
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
@@ -57,9 +57,7 @@ def cover(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
     leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,
     preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = DEFAULTS.preview_s,
-    transpose: Annotated[
-        int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")
-    ] = DEFAULTS.transpose,
+    transpose: Transpose = DEFAULTS.transpose,
     soundfont: Soundfont = DEFAULTS.soundfont,
     seed: Seed = DEFAULTS.seed,
     assignments: Assignments = None,
@@ -191,9 +189,7 @@ def arrange(
     out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
     style: Style = DEFAULTS.style,
     seed: Seed = DEFAULTS.seed,
-    transpose: Annotated[
-        int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")
-    ] = DEFAULTS.transpose,
+    transpose: Transpose = DEFAULTS.transpose,
     assignments: Assignments = None,
 ) -> None:
     """Arrange a lead sheet in a style, as MIDI."""

@@ -100,6 +100,8 @@ def cover(
 ) -> Cover:
     """Cover one song: everything is written to ``out/<song name>.<style>/``, or nothing.
 
+    Other takes keep their folders: where one of that name holds another song or other settings, this one gets "-2".
+
     Args:
         song: an audio or MIDI file.
         out: folder of all covers.
@@ -117,7 +119,7 @@ def cover(
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
     digest = sha256(song)
-    target = target_folder(out, f"{safe_name(song.stem)}.{settings.style}", digest)
+    target = target_folder(out, f"{safe_name(song.stem)}.{settings.style}", digest, asked, force=force)
     if not force and (done := finished(target, digest, asked)):
         return Cover(target, done, skipped=True)
     clock = Clock(progress)

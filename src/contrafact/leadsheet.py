@@ -64,6 +64,7 @@ class LeadSheet:
         melody: in order, at most one note at a time.
         sections: gapless and in order, from 0 to ``duration_s``.
         confidence: 0..1 for "beats", "downbeats", "key", "chords", "melody", "sections".
+        transposed: semitones by which it was moved from the song's own pitch; not part of the JSON.
     """
 
     duration_s: float
@@ -75,6 +76,7 @@ class LeadSheet:
     melody: tuple[MelodyNote, ...]
     sections: tuple[Section, ...]
     confidence: dict[str, float] = field(default_factory=dict)
+    transposed: int = 0
 
     @property
     def grid(self) -> BeatGrid:

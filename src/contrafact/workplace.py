@@ -37,15 +37,19 @@ def safe_name(name: str) -> str:
     return text.rstrip(" .") or "song"
 
 
-def target_folder(out: Path, name: str, digest: str) -> Path:
-    """``out/name``, or the first ``name-2``, ``name-3``, ... that is free or holds a cover of the same input."""
+def target_folder(out: Path, name: str, digest: str, asked: dict[str, Any], *, force: bool = False) -> Path:
+    """``out/name``, or the first ``name-2``, ``name-3``, ... that is free or holds this very cover.
+
+    A cover of another input, or of this one with other settings, keeps its folder; so does this cover where its files
+    were changed since, unless ``force`` says that it may be replaced.
+    """
     for number in range(1, NAMESAKES):
         folder = out / (name if number == 1 else f"{name}-{number}")
         try:
             there = folder.exists()
         except OSError as cause:
             raise output_error(folder, cause) from cause
-        if not there or (read_report(folder) or {}).get("source", {}).get("sha256") == digest:
+        if not there or (_is_of(read_report(folder), digest, asked) and (force or finished(folder, digest, asked))):
             return folder
     raise OutputError("OUTPUT_NAME", f"There are too many folders named {name!r} in {out}.", "Choose another -o.")
 
@@ -63,11 +67,15 @@ def read_report(folder: Path) -> dict[str, Any] | None:
 def finished(folder: Path, digest: str, asked: dict[str, Any]) -> dict[str, Any] | None:
     """The report of a complete cover of this input with these settings, or None."""
     report = read_report(folder)
-    if report is None or report.get("source", {}).get("sha256") != digest or report.get("settings") != asked:
+    if report is None or not _is_of(report, digest, asked):
         return None
     sizes = report.get("files", {})
     whole = all((folder / f).is_file() and (folder / f).stat().st_size == size for f, size in sizes.items())
     return report if whole and sizes else None
+
+
+def _is_of(report: dict[str, Any] | None, digest: str, asked: dict[str, Any]) -> bool:
+    return report is not None and report["source"].get("sha256") == digest and report["settings"] == asked
 
 
 @contextmanager
@@ -104,9 +112,9 @@ def workplace(target: Path) -> Iterator[Workplace]:
 
 
 def _publish(folder: Path, target: Path, aside: Path) -> None:
-    ours, theirs = read_report(folder), read_report(target)
-    if ours and theirs and ours["source"].get("sha256") != theirs["source"].get("sha256"):
-        sentence = f"{target} was taken meanwhile by the cover of another song of the same name."
+    ours = read_report(folder)
+    if ours and target.exists() and not _is_of(read_report(target), ours["source"].get("sha256", ""), ours["settings"]):
+        sentence = f"{target} was taken meanwhile by something else of the same name."
         raise OutputError("OUTPUT_TAKEN", sentence, "Cover the song again; it will get a name of its own.")
     if target.exists():
         target.rename(aside)

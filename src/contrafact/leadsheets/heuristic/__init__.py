@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
+from contrafact.leadsheets import _stated as stated
 from contrafact.leadsheets.heuristic import beats, beatwise, chords, downbeats, features, key, levels, melody, sections
 from contrafact.registry import Card
 from contrafact.score import BeatGrid, Transcription
@@ -58,8 +59,12 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     heard = features.extract(audio, transcription)
     land = beatwise.landscape(heard)
     sums = land.sums
-    grid_s, beat_confidence = _grid(heard, land, config)
-    bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(sums, grid_s))
+    known = stated.beats(transcription.score.grid, audio.duration_s)
+    grid_s, beat_confidence = (known.beats_s, 1.0) if known else _grid(heard, land, config)
+    if known and known.bars:
+        bars = known.bars
+    else:
+        bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(sums, grid_s))
     per_bar = BEATS_PER_BAR[bars.metre]
     positions = downbeats.positions(bars, len(grid_s), per_bar)
     whole = np.array([0.0, audio.duration_s])
@@ -69,7 +74,7 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     final_key, key_confidence = key.find_key(chroma, bass, found)
     found = chords.find_chords(sums, grid_s, positions, per_bar, final_key, audio.duration_s)
     form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
-    tune = melody.track_melody(
+    tune = stated.melody(transcription.score) or melody.track_melody(
         transcription, BeatGrid(grid_s, bars.downbeats, per_bar), final_key, found, config.melody
     )
     return LeadSheet(
