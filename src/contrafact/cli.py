@@ -16,7 +16,7 @@ import typer
 from contrafact import __version__, cli_prepare, cli_train
 from contrafact.config import assigned, from_mapping
 from contrafact.errors import ContrafactError, SettingsError
-from contrafact.settings import Format, Knobs, Settings
+from contrafact.settings import Format, Knobs, Reader, Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,6 +47,7 @@ Assignments = Annotated[
 ]
 Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12: the melody moves, the band keeps its register.")]
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
+ReaderName = Annotated[Reader, typer.Option(help="Who listens: the network, or basic-pitch and signal processing.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
 
@@ -62,6 +63,7 @@ def cover(
     seed: Seed = DEFAULTS.seed,
     assignments: Assignments = None,
     format: Annotated[Format, typer.Option(help="Audio format of the results.")] = DEFAULTS.format,
+    reader: ReaderName = DEFAULTS.reader,
     force: Annotated[bool, typer.Option(help="Do it again though it is done.")] = False,
     json_lines: Lines = False,
 ) -> None:
@@ -76,6 +78,7 @@ def cover(
         preview_s=preview,
         soundfont=soundfont,
         format=format,
+        reader=reader,
     )
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
@@ -149,7 +152,11 @@ def doctor(json_lines: Lines = False) -> None:
 
 
 @app.command()
-def transcribe(song: Song, out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")]) -> None:
+def transcribe(
+    song: Song,
+    out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
+    reader: ReaderName = DEFAULTS.reader,
+) -> None:
     """Write down all notes of a song as MIDI."""
     from contrafact.cover import heard
     from contrafact.cover import transcribe as hear_notes
@@ -157,13 +164,15 @@ def transcribe(song: Song, out: Annotated[Path, typer.Option("-o", "--out", help
 
     _suffix(out, ".mid")
     with heard(song) as sound:
-        write_midi(hear_notes(sound).score, out)
+        write_midi(hear_notes(sound, reader=reader).score, out)
     print(out)
 
 
 @app.command()
 def leadsheet(
-    song: Song, out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")]
+    song: Song,
+    out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")],
+    reader: ReaderName = DEFAULTS.reader,
 ) -> None:
     """Write a song's lead sheet: beats, key, chords, melody, form."""
     from contrafact.cover import heard
@@ -175,7 +184,7 @@ def leadsheet(
 
     _suffix(out, ".json", ".musicxml")
     with heard(song) as sound:
-        sheet = read_sheet(sound, hear_notes(sound))
+        sheet = read_sheet(sound, hear_notes(sound, reader=reader), reader=reader)
     if out.suffix.lower() == ".json":
         write_text(out, to_json(sheet))
     else:

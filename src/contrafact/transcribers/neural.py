@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from contrafact.audio import Audio
+from contrafact import weights
+from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.leadsheets.neural import _listener
 from contrafact.leadsheets.neural._activations import Activations
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
@@ -19,7 +20,7 @@ CARD = Card(
     summary="Notes of a whole band by the network that also hears its beats, chords and melody.",
     source="See the lead-sheet reader of the same name; notes are followed as in Bittner et al. (ICASSP 2022).",
     needs="nothing",
-    known_failures="Learned from sampled instruments; notes are told to 23 ms; pitches have no finer shape than semitones.",
+    known_failures="Learned from sampled instruments; notes are told to 23 ms, pitches to a semitone.",
     license="MIT; learned in part from data under the ODbL 1.0",
 )
 
@@ -58,6 +59,23 @@ def build(config: Config = Config()) -> Callable[..., Transcription]:
         return Transcription(Score((part,)), FRAME_RATE, heard.onsets, heard.notes, np.repeat(heard.notes, 3, axis=1))
 
     return transcribe
+
+
+def _analysed(audio: Audio) -> Audio:
+    """Mono at the network's rate; no copy where it is already."""
+    if audio.sample_rate == ANALYSIS_RATE and len(audio.samples) == 1:
+        return audio
+    import soxr
+
+    line = audio.samples.mean(axis=0)
+    return Audio(
+        np.asarray(soxr.resample(line, audio.sample_rate, ANALYSIS_RATE), np.float32)[np.newaxis], ANALYSIS_RATE
+    )
+
+
+def network() -> str:
+    """SHA-256 of the network that listens."""
+    return weights.card(Config().weights).sha256
 
 
 def _notes(heard: Activations, decoding: Decoding) -> Iterator[Note]:

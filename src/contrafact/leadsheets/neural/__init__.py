@@ -1,11 +1,11 @@
 """Lead sheets by one small network: what is heard in each frame is learned, what it adds up to is decoded.
 
-The network sees a constant-Q image and a mel image and answers for each frame: is here a beat, a downbeat, a new note of
-the melody; which chord and bass sound; which pitch the lead has; which notes sound and start. Its pitch side is that of
-harmonic constant-Q networks (Bittner et al., "Deep salience representations for f0 estimation in polyphonic music",
-ISMIR 2017), its time side a dilated convolution (Davies and Böck, "Temporal convolutional networks for musical audio beat
-tracking", EUSIPCO 2019). It learned from songs rendered by `contrafact.data`; beats are aligned to the recording's own
-onsets, and the form is found as the heuristic reader does.
+The network sees a constant-Q image and a mel image and answers for each frame: is here a beat, a downbeat, a new note
+of the melody; which chord and bass sound; which pitch the lead has; which notes sound and start. Its pitch side is that
+of harmonic constant-Q networks (Bittner et al., "Deep salience representations for f0 estimation in polyphonic music",
+ISMIR 2017), its time side a dilated convolution (Davies and Böck, "Temporal convolutional networks for musical audio
+beat tracking", EUSIPCO 2019). It learned from songs rendered by `contrafact.data`; beats are aligned to the recording's
+own onsets, and the form is found as the heuristic reader does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, LeadSheet
+from contrafact.leadsheets import _stated as stated
 from contrafact.leadsheets.heuristic import beatwise, downbeats, features, sections
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.registry import Card
@@ -65,14 +66,14 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
         heard = features.extract(audio, transcription, pitched_share=0.0)  # the network's starts are told to 23 ms
-        found = listener(audio)
-        rhythm = _rhythm.find_rhythm(found.strokes, heard)
+        found = listener(audio, last=True)
+        rhythm = _rhythm.find_rhythm(found.strokes, heard, stated.beats(transcription.score.grid, audio.duration_s))
         grid_s, bars = rhythm.beats_s, rhythm.bars
         per_bar = BEATS_PER_BAR[bars.metre]
         positions = downbeats.positions(bars, len(grid_s), per_bar)
         key, key_confidence = _harmony.find_key(found.key)
         chords = _harmony.find_chords(found.chord, found.bass, grid_s, positions, per_bar, key, audio.duration_s)
-        melody = _melody.find_melody(found.melody, found.starts, config.melody)
+        melody = stated.melody(transcription.score) or _melody.find_melody(found.melody, found.starts, config.melody)
         form = sections.find_sections(heard, beatwise.chromas(heard), grid_s[bars.downbeats])
         spans = np.array([c.end_s - c.start_s for c in chords])
         return LeadSheet(

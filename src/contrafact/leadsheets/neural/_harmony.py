@@ -31,7 +31,12 @@ def find_key(key: Array) -> tuple[str, float]:
 
 
 def find_chords(
-    chord: Array, bass: Array, beats_s: Floats, positions: NDArray[np.int64], beats_per_bar: int, key: str,
+    chord: Array,
+    bass: Array,
+    beats_s: Floats,
+    positions: NDArray[np.int64],
+    beats_per_bar: int,
+    key: str,
     duration_s: float,
 ) -> tuple[Chord, ...]:
     """Chords over the song, gapless from 0 to ``duration_s``.

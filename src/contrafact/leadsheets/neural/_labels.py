@@ -77,4 +77,4 @@ def _widened(marks: NDArray[np.bool_]) -> NDArray[np.float32]:
     beside = np.zeros_like(wide)
     beside[1:] = wide[:-1]
     beside[:-1] = np.maximum(beside[:-1], wide[1:])
-    return np.maximum(wide, 0.5 * beside)
+    return np.asarray(np.maximum(wide, 0.5 * beside), dtype=np.float32)

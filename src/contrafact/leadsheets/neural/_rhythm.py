@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from contrafact.leadsheet import BEATS_PER_BAR, Metre
+from contrafact.leadsheets import _stated as stated
 from contrafact.leadsheets.heuristic import beats, downbeats
 from contrafact.leadsheets.heuristic.features import Array, Features
 from contrafact.leadsheets.neural._labels import STROKES
@@ -43,16 +44,26 @@ class Rhythm:
     confidence: float
 
 
-def find_rhythm(strokes: Array, heard: Features) -> Rhythm:
+def find_rhythm(strokes: Array, heard: Features, known: stated.Beats | None = None) -> Rhythm:
     """Beats and bars.
 
     Args:
         strokes: (frames, 3) of `_activations.Activations`.
         heard: onset strength, to which the beats are aligned.
+        known: what need not be heard.
     """
     beat, downbeat = (strokes[:, STROKES.index(name)] for name in ("beat", "downbeat"))
+    grid, confidence = (known.beats_s, 1.0) if known else find_beats(beat, heard)
+    if known and known.bars:
+        return Rhythm(grid, known.bars, confidence)
+    chance = near(downbeat, grid) / np.maximum(near(beat, grid), DOUBT)
+    return Rhythm(grid, find_bars(chance), confidence)
+
+
+def find_beats(beat: Array, heard: Features) -> tuple[Floats, float]:
+    """Beats over the whole song, and their confidence: how likely the network finds them, on average."""
     strength = on_clock(beat, heard.frames)
-    period, periodicity = beats.tempo_curve(strength, CENTRE_BPM, OCTAVES)
+    period, _ = beats.tempo_curve(strength, CENTRE_BPM, OCTAVES)
     best, score = beats.pulse(heard, beats.smoothed(strength), period), -np.inf
     tracked = best
     for ratio in (1.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3):
@@ -63,8 +74,7 @@ def find_rhythm(strokes: Array, heard: Features) -> Rhythm:
             if (value := evidence(beat, reading)) > score:
                 best, score = beats.Pulse(reading, beats.sample(heard.onset, reading), again.spread_s), value
     grid = beats.extend(best.beats_s, heard.duration_s)
-    chance = near(beat, grid)
-    return Rhythm(grid, find_bars(near(downbeat, grid) / np.maximum(chance, DOUBT)), float(np.clip(chance.mean(), 0, 1)))
+    return grid, float(near(beat, grid).mean())
 
 
 def shifted(beats_s: Floats) -> list[tuple[float, Floats]]:

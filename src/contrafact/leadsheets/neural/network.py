@@ -166,7 +166,10 @@ class Network(nn.Module):
 
 
 def apart(x: Tensor) -> Tensor:
-    """Answers for pairs of frames, one after the other: (B, 2 * answers, pairs, pitches) to (B, answers, frames, pitches)."""
+    """Answers for pairs of frames, one after the other.
+
+    (B, 2 * answers, pairs, pitches) to (B, answers, frames, pitches).
+    """
     batch, channels, pairs, pitches = x.shape
     split = x.reshape(batch, channels // 2, 2, pairs, pitches).transpose(2, 3)
     return split.reshape(batch, channels // 2, 2 * pairs, pitches)
@@ -179,7 +182,8 @@ def harmonics(pitch: Tensor) -> Tensor:
     for harmonic in HARMONICS:
         shift = round(12 * BINS_PER_SEMITONE * float(np.log2(harmonic)))
         moved.append(functional.pad(pitch, (-shift, shift)) if shift else pitch)
-    split = torch.stack(moved, dim=1).unflatten(3, (SEMITONES, BINS_PER_SEMITONE))
+    image = torch.stack(moved, dim=1)
+    split = image.reshape(*image.shape[:3], SEMITONES, BINS_PER_SEMITONE)
     return split.permute(0, 1, 4, 2, 3).flatten(1, 2)
 
 
