@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import mido
 import numpy as np
@@ -186,9 +187,9 @@ def test_a_file_of_the_greatest_length_is_played_to_its_end(end_s, played_s, tmp
 
     def played(score: Score, scratch: Path, duration_s: float) -> None:
         asked.append(duration_s)
-        raise InterruptedError
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(cover.RENDERERS, "build", lambda name, **settings: played)
-    with pytest.raises(InterruptedError):
+    monkeypatch.setattr(cover, "RENDERERS", SimpleNamespace(build=lambda name, **settings: played))
+    with pytest.raises(KeyboardInterrupt):
         cover.render(Score((Part("piano", 0, (Note(end_s - 1, 1.0, 60, 80),)),)), tmp_path / "x.wav")
     assert asked == [played_s]
