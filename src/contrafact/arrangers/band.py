@@ -62,17 +62,17 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
         for part, player in players:
             played = player(arranged, score, seed)
             score = replace(score, parts=(*score.parts, _named(played, part)))
-        return Arrangement(arranged, _from_first_bar(score, arranged))
+        return Arrangement(arranged, _from_first_beat(score, arranged))
 
     return arrange
 
 
-def _from_first_bar(score: Score, sheet: LeadSheet) -> Score:
-    """The score without what would sound before the bar in which the music begins."""
-    bars_s = sheet.downbeats_s[sheet.downbeats_s <= sheet.starts_s + EARLY_S]
-    if sheet.starts_s == 0 or not len(bars_s):
+def _from_first_beat(score: Score, sheet: LeadSheet) -> Score:
+    """The score without what would sound before the beat on which the music begins."""
+    beats_s = sheet.beats_s[sheet.beats_s <= sheet.starts_s + EARLY_S]
+    if sheet.starts_s == 0 or not len(beats_s):
         return score
-    start_s = float(bars_s[-1]) - EARLY_S
+    start_s = float(beats_s[-1]) - EARLY_S
     parts = (
         replace(
             p,
