@@ -237,9 +237,16 @@ def evaluate(
 ) -> None:
     """Measure a finished cover by the slow figures of published work: melody by pYIN, and Qmax."""
     from contrafact.cover import evaluate as measure
+    from contrafact.metrics.similarity import FIGURES
 
-    for name, value in measure(song, folder, voice).items():
-        print(json.dumps({"figure": name, "value": value}) if json_lines else f"{name:12} {value:.3f}")
+    figures = measure(song, folder, voice)
+    if json_lines:
+        for name, figure in figures.items():
+            print(json.dumps({"figure": name, "value": figure}))
+        return
+    for name, (label, better) in FIGURES.items():
+        value, copy, other = (f"{figures[name + anchor]:.3f}" for anchor in ("", "_copy", "_other"))
+        print(f"{label}, {better} is nearer: {value} (a copy of the song {copy}, the nearest other song {other})")
 
 
 cli_prepare.register(app)

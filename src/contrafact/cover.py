@@ -24,7 +24,7 @@ import numpy as np
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
 from contrafact.audio import ANALYSIS_RATE, COMPACT, Audio, Recording, SoundFile, Writer
-from contrafact.decoding import Source, open_recording
+from contrafact.decoding import MAX_S, Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
 from contrafact.inputs import open_input, sha256
@@ -156,21 +156,21 @@ def cover(
                 models[listener] = TRANSCRIBERS.module(listener).network()
             source_audio, source_lufs = page_source.result()
             made = Made(
-                song,
-                asked,
-                chosen,
-                sound,
-                notes,
-                picture,
-                original,
-                arrangement,
-                mixed,
-                settings.transpose,
-                models,
-                source_audio,
-                source_lufs,
-                ears.cover(),
-                ears.sounds(),
+                song=song,
+                settings=asked,
+                style=chosen,
+                heard=sound,
+                notes=notes,
+                salience=picture,
+                original=original,
+                arrangement=arrangement,
+                mixed=mixed,
+                transpose=settings.transpose,
+                models=models,
+                source_audio=source_audio,
+                source_lufs=source_lufs,
+                cover_audio=ears.cover(),
+                sounds=ears.sounds(),
             )
             report = write_report(work, made, clock.timings, clock.started)
     return Cover(target, report)
@@ -335,7 +335,8 @@ def _play(song: Path, score: Score, scratch: Path, soundfont: str) -> Source:
 
 
 def _play_parts(score: Score, scratch: Path, soundfont: str) -> Mixed:
-    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, score.end_s + TAIL_S)
+    duration_s = min(score.end_s + TAIL_S, MAX_S)  # a file of the greatest length has no room for a tail
+    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, duration_s)
     folder = scratch / "played"
     folder.mkdir()
     return mix(parts, {name: Channel() for name in parts}, Room(), folder)

@@ -46,7 +46,7 @@ class Measure:
 
 
 def bar_spans(grid: BeatGrid, end_s: float) -> list[tuple[int, int]]:
-    """(first beat, beats) of every bar up to ``end_s``; whole bars before the first downbeat, after a pickup."""
+    """(first beat, beats) of every bar up to ``end_s``; before the first downbeat whole bars after a pickup."""
     last = max(int(np.ceil(grid.beat_at(end_s))), int(grid.downbeats[-1]) + 1 if len(grid.downbeats) else 1)
     starts = [int(d) for d in grid.downbeats if d < last] or [0]
     while starts[0] > 0:

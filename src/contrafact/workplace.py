@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX, output_error
 
 NAME_BYTES = 180  # leaves room for the style and a number within the 255 bytes that file systems allow
 NAMESAKES = 1000
+LOCK = "lock"
+UNLOCKED_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def workplace(target: Path) -> Iterator[Workplace]:
         work = Workplace(root / "cover", root / "scratch")
         work.folder.mkdir(parents=True)
         work.scratch.mkdir()
+        lock = _locked(root)
     except OSError as cause:
         raise output_error(out, cause) from cause
     try:
@@ -105,6 +110,7 @@ def workplace(target: Path) -> Iterator[Workplace]:
         except OSError as cause:
             raise output_error(target, cause) from cause
     finally:
+        lock.close()
         shutil.rmtree(root, ignore_errors=True)
         if not there:
             with suppress(OSError):
@@ -127,18 +133,29 @@ def _publish(folder: Path, target: Path, aside: Path) -> None:
 
 
 def sweep(out: Path) -> None:
-    """Remove workplaces whose process is gone."""
+    """Remove workplaces that nobody works in any more."""
     for leftover in out.glob(f"{PARTIAL_PREFIX}*-*"):
-        owner = leftover.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
+        if leftover.is_dir() and _is_left(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
-    with suppress(ProcessLookupError):
-        try:
-            os.kill(process, 0)
-        except PermissionError:
+def _locked(root: Path) -> IO[bytes]:
+    """The open file that tells others, in other containers on the same disk too, that somebody works in ``root``."""
+    file = (root / LOCK).open("wb")
+    with suppress(OSError):  # a disk without locks: `_is_left` cannot take one either
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _is_left(root: Path) -> bool:
+    """Whether the lock is free; where it was not even made, whether there was ample time to make it."""
+    try:
+        with (root / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        return True
+    except FileNotFoundError:
+        with suppress(OSError):
+            return time.time() - root.stat().st_mtime > UNLOCKED_S
+    except OSError:
+        return False
     return False

@@ -53,6 +53,24 @@ def test_a_killed_run_is_swept_by_the_next_and_a_living_one_is_not(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["y"]
 
 
+def test_a_workplace_is_living_whatever_its_process_is_called(tmp_path, monkeypatch):
+    """In another container its number is free, or somebody else's."""
+    monkeypatch.setattr(os, "getpid", lambda: 2**22 + 5)
+    with workplace(tmp_path / "x") as work:
+        sweep(tmp_path)
+        assert work.folder.exists()
+    with workplace(tmp_path / "y") as work:
+        root = work.folder.parent
+        (root / "lock").unlink()
+        sweep(tmp_path)
+        assert root.exists(), "perhaps it is about to be locked"
+        os.utime(root, (0, 0))
+        sweep(tmp_path)
+        assert not root.exists()
+        work.folder.mkdir(parents=True)
+        fill(work)
+
+
 def test_a_cover_counts_as_finished_only_when_whole_and_as_asked(tmp_path):
     with workplace(tmp_path / "s") as work:
         fill(work, "digest", {"seed": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import mido
 import numpy as np
@@ -12,6 +13,7 @@ from tests.conftest import BARS, BEAT_S, band_score
 
 from contrafact import cover
 from contrafact.data import corpus, pop909
+from contrafact.decoding import MAX_S
 from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets import _stated as stated
@@ -176,3 +178,18 @@ def test_pop909_is_read_as_annotated(tmp_path: Path) -> None:
         for n in melody.notes:
             assert np.hypot(*(found - (n.onset_s, n.pitch)).T).min() < 0.03
         assert abs(len(found) - len(melody.notes)) <= 2
+
+
+@pytest.mark.parametrize(("end_s", "played_s"), [(100.0, 102.0), (MAX_S - 1, MAX_S), (MAX_S, MAX_S)])
+def test_a_file_of_the_greatest_length_is_played_to_its_end(end_s, played_s, tmp_path: Path, monkeypatch) -> None:
+    """Longer sounds are refused, so there the tail that lets it ring is cut."""
+    asked = []
+
+    def played(score: Score, scratch: Path, duration_s: float) -> None:
+        asked.append(duration_s)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cover, "RENDERERS", SimpleNamespace(build=lambda name, **settings: played))
+    with pytest.raises(KeyboardInterrupt):
+        cover.render(Score((Part("piano", 0, (Note(end_s - 1, 1.0, 60, 80),)),)), tmp_path / "x.wav")
+    assert asked == [played_s]

@@ -247,6 +247,12 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     assert figures["mca_copy"] == pytest.approx(1.0)
     assert figures["mca"] > figures["mca_other"]
     assert figures["qmax_copy"] < figures["qmax"]
+    told = contrafact("evaluate", band_recording, covered, check=True).stdout.splitlines()
+    assert len(told) == 2
+    for name, line, word in zip(("mca", "qmax"), told, ("higher is nearer", "lower is nearer"), strict=True):
+        assert word in line
+        value, copy, other = (f"{figures[name + anchor]:.3f}" for anchor in ("", "_copy", "_other"))
+        assert f"{value} (a copy of the song {copy}, the nearest other song {other})" in line
     voice = contrafact("evaluate", band_recording, covered, "--voice", covered / "stems" / "drums.wav", "--json")
     of_voice = {d["figure"]: d["value"] for d in map(json.loads, voice.stdout.splitlines())}
     assert of_voice["mca"] < figures["mca"], "drums sing nothing that the melody could follow"

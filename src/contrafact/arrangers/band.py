@@ -27,6 +27,9 @@ CARD = Card(
 )
 
 
+EARLY_S = 0.1  # by which players may come before the beat
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings.
@@ -59,9 +62,26 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
         for part, player in players:
             played = player(arranged, score, seed)
             score = replace(score, parts=(*score.parts, _named(played, part)))
-        return Arrangement(arranged, score)
+        return Arrangement(arranged, _from_first_beat(score, arranged))
 
     return arrange
+
+
+def _from_first_beat(score: Score, sheet: LeadSheet) -> Score:
+    """The score without what would sound before the beat on which the music begins."""
+    beats_s = sheet.beats_s[sheet.beats_s <= sheet.starts_s + EARLY_S]
+    if sheet.starts_s == 0 or not len(beats_s):
+        return score
+    start_s = float(beats_s[-1]) - EARLY_S
+    parts = (
+        replace(
+            p,
+            notes=tuple(n for n in p.notes if n.onset_s >= start_s),
+            pedals=tuple(s for s in p.pedals if s[0] >= start_s),
+        )
+        for p in score.parts
+    )
+    return replace(score, parts=tuple(parts))
 
 
 def _known(part: StylePart) -> set[str]:

@@ -54,6 +54,7 @@ class Config:
             raise ValueError("density must lie within 0 to 1")
 
 
+LAST_S = 0.7  # before its end nothing new begins in a song whose final chord sounds
 STICKING_OUT = 0.1  # share of notes beyond the instrument's range, from which the whole melody stays an octave nearer
 PHRASING, FILLS, TOUCH, GRACES = 21, 22, 23, 24
 OFF_BEAT = (
@@ -104,7 +105,10 @@ def lateness_s(beat_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
-    return [n for n in notes if n.beat >= 0 and float(form.grid.time_at(n.beat)) < form.duration_s]
+    """The notes inside the song; over the final chord those that can still be heard out."""
+    end = float(form.grid.beat_at(form.duration_s))
+    last = max(float(form.final.first), float(form.grid.beat_at(form.duration_s - LAST_S)))
+    return [n for n in notes if 0 <= n.beat <= last and n.beat < end]
 
 
 def _in_range(notes: list[Laid], voice: Instrument, transposed: int) -> list[Laid]:

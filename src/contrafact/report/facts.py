@@ -52,7 +52,7 @@ UNSURE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Made:
     """A cover that is rendered and mixed, with all that led to it.
 
