@@ -14,6 +14,8 @@ from contrafact.score import Part, Score
 from contrafact.settings import Knobs
 from contrafact.style import Style, StylePart
 
+EARLY_S = 0.1  # by which players may come before the beat
+
 
 @dataclass(frozen=True)
 class Seat:
@@ -33,11 +35,14 @@ def seated(style: Style, knobs: Knobs) -> tuple[Seat, ...]:
 
 
 def play_all(seats: tuple[Seat, ...], sheet: LeadSheet, score: Score, seed: int) -> Score:
-    """The score with every seat's part after those that it holds; each player hears the parts before."""
+    """The score with every seat's part after those that it holds; each player hears the parts before.
+
+    Nothing sounds before the beat on which the music begins.
+    """
     for seat in seats:
         played = seat.player(sheet, score, seed)
         score = replace(score, parts=(*score.parts, _named(played, seat.part)))
-    return score
+    return _from_first_beat(score, sheet)
 
 
 def refuse_feel(style_name: str, style: Style, knobs: Knobs) -> None:
@@ -49,6 +54,23 @@ def refuse_feel(style_name: str, style: Style, knobs: Knobs) -> None:
     if knobs.feel != "auto" and not any("feel" in _known(part) for part in style.parts):
         sentence = f"feel has no effect in {style_name}: nobody there walks a bass line."
         raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
+
+
+def _from_first_beat(score: Score, sheet: LeadSheet) -> Score:
+    """The score without what would sound before the beat on which the music begins."""
+    beats_s = sheet.beats_s[sheet.beats_s <= sheet.starts_s + EARLY_S]
+    if sheet.starts_s == 0 or not len(beats_s):
+        return score
+    start_s = float(beats_s[-1]) - EARLY_S
+    parts = (
+        replace(
+            p,
+            notes=tuple(n for n in p.notes if n.onset_s >= start_s),
+            pedals=tuple(s for s in p.pedals if s[0] >= start_s),
+        )
+        for p in score.parts
+    )
+    return replace(score, parts=tuple(parts))
 
 
 def _known(part: StylePart) -> set[str]:

@@ -24,12 +24,12 @@ from contrafact.arrangers._contract import Arrangement
 from contrafact.arrangers._seats import play_all, refuse_feel, seated
 from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import LeadSheet
-from contrafact.players._form import Form, plan
+from contrafact.players._form import plan
 from contrafact.players._instruments import INSTRUMENTS, Instrument, instrument
 from contrafact.players._perform import Event, perform
 from contrafact.registry import Card
 from contrafact.runtime import open_session
-from contrafact.score import Note, Part, Score
+from contrafact.score import Part, Score
 from contrafact.settings import Knobs
 from contrafact.theory.phrases import LOWEST, PER_BEAT, PITCHES, STEPS, Roll, Run, paint, place, runs, spans
 from contrafact.theory.plain import plain_score
