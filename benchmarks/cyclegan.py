@@ -146,7 +146,7 @@ def main() -> None:
         print(f"{name:32}", "  ".join(f"{k} {v:.3f}" for k, v in values.items()), flush=True)
     result = {"songs": len(done), "phrases": len(pop), "jazz phrases": len(jazz), "table": table}
     result["judge"] = accuracy(options.judge)
-    result["curves"] = {name: curve(run) for name, run in named(options.run).items()}
+    result |= {f"curve {name}": curve(run) for name, run in named(options.run).items()}
     if not options.no_record:
         record("cyclegan", result)
 

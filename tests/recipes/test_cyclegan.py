@@ -155,19 +155,16 @@ def test_noise_changes_what_critics_see_and_nothing_else() -> None:
     assert found[0.0]["fooling_pop"] != found[1.0]["fooling_pop"]
 
 
-def test_binary_critics_see_what_is_played_and_the_gradient_passes() -> None:
-    found = {}
-    for binary in (False, True):
-        torch.manual_seed(3)
-        game = make_game(SMALL, Training(noise=0.0, binary=binary))
-        soft = torch.full((3, STEPS, PITCHES), 0.3, requires_grad=True)
-        networks = {**game.networks, "to_jazz": lambda rolls, soft=soft: soft}
-        found[binary] = game.players["generators"].play(networks, batch())["fooling_jazz"]
-        silence = (game.networks["critic_jazz"](torch.zeros(3, STEPS, PITCHES)) - 1).square().mean()
-        assert torch.isclose(found[binary], silence) == binary
-        found[binary].backward()
-        assert soft.grad is not None
-        assert soft.grad.abs().sum() > 0
+def test_progress_shows_content_and_style(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = rolls(8).numpy() > 0
+    monkeypatch.setattr(phrases, "some", lambda *asked: source)
+    game = make_game(replace(SMALL, carry=3.0), Training())
+    assert game.listen is not None
+    with torch.no_grad():
+        heard = game.listen({name: game.networks[name] for name in game.result})
+    assert heard.figures["kept/notes"] == heard.figures["cells"] == 1, "untrained, it copies"
+    assert heard.figures["called_jazz"] == heard.figures["called_jazz/before"]
+    assert heard.pictures["jazz"].shape == heard.pictures["pop"].shape == (PITCHES, STEPS)
 
 
 def test_the_pool_fills_and_then_gives_back_an_old_one_half_of_the_time() -> None:
@@ -211,7 +208,8 @@ def test_the_larger_genre_is_thinned_and_the_mixes_hold_their_genres(tmp_path: P
     assert all((one[k] == again[k]).all() for k in one)
     assert any((one[k] != other[k]).any() for k in one)
     second = make_source(SMALL, Data(str(tmp_path), seed=1))
-    assert (second._sides["pop"] != source._sides["pop"]).any()
+    assert (second._sides["jazz"] != source._sides["jazz"]).any(), "the seed chooses among what is too much"
+    assert (second._sides["pop"] == source._sides["pop"]).all()
 
 
 @pytest.mark.parametrize("name", ["cyclegan_small", "genre"])

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from contrafact.arrangers.cyclegan import THRESHOLD, Config
 from contrafact.data import phrases
 from contrafact.metrics.strength import kept
+from contrafact.registry import JUDGES
 from contrafact.theory.phrases import PITCHES, STEPS
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Listening, Networks, Player
@@ -40,8 +41,6 @@ class Training:
         heed: weight of the extra critics' verdict for the generators.
         noise: standard deviation of the noise that is added, as its magnitude, to all that critics see.
         pool: old phrases of either side that critics are shown half of the time; 0 for none.
-        binary: critics see made phrases cut at one half, as they are played, and the gradient passes straight through;
-            so they cannot tell made from real by cells that sound a little. The paper has them see probabilities.
     """
 
     model: Literal["base", "partial", "full"] = "base"
@@ -50,7 +49,6 @@ class Training:
     heed: float = 0.0
     noise: float = 1.0
     pool: int = 50
-    binary: bool = False
 
     def __post_init__(self) -> None:
         if min(self.cycle, self.gamma, self.heed, self.noise, self.pool) < 0:
@@ -257,8 +255,7 @@ def make_game(config: Config, training: Training) -> Game:
     other = dict(zip(SIDES, reversed(SIDES), strict=True))
 
     def seen(rolls: Tensor) -> Tensor:
-        shown = rolls + ((rolls > THRESHOLD).to(rolls) - rolls).detach() if training.binary else rolls
-        return shown + training.noise * torch.randn_like(shown).abs() if training.noise else shown
+        return rolls + training.noise * torch.randn_like(rolls).abs() if training.noise else rolls
 
     def generate(networks: Networks, batch: Batch) -> dict[str, Tensor]:
         losses = {}
@@ -283,9 +280,6 @@ def make_game(config: Config, training: Training) -> Game:
                     losses[name] = (right + critic(seen(made)).square().mean()) / 2
         return losses
 
-    def listen(networks: Networks) -> Listening:
-        return _listen(networks)
-
     weights = {"fooling": 1.0, "cycle": training.cycle}
     fooling = {f"{kind}_{side}": weight for kind, weight in weights.items() for side in SIDES}
     judging = dict.fromkeys(SIDES, 1.0)
@@ -299,18 +293,23 @@ def make_game(config: Config, training: Training) -> Game:
             "critics": Player(tuple(critics), judge, judging),
         },
         tuple(generators),
-        listen,
+        _listen,
     )
 
 
 def _listen(networks: Networks) -> Listening:
-    """What held-out pop songs become: content kept, and how densely cells sound; a phrase before and after."""
+    """What held-out pop songs become: content kept, how densely cells sound, and how often the judge says jazz."""
     source = phrases.some("pop", "valid", LISTENED)
     device = next(networks["to_jazz"].parameters()).device
-    made = networks["to_jazz"](torch.from_numpy(source.astype(np.float32)).to(device)).cpu().numpy()
-    figures = {f"kept/{name}": value for name, value in kept(source, made > THRESHOLD).items()}
-    figures |= {"density/pop": float(source.mean()), "density/made": float((made > THRESHOLD).mean())}
-    return Listening(figures, pictures={"pop": source[0].T.astype(np.float32), "jazz": made[0].T})
+    answer = networks["to_jazz"](torch.from_numpy(source.astype(np.float32)).to(device)).cpu().numpy()
+    made, judge = answer > THRESHOLD, JUDGES.build("genre")
+    figures = {f"kept/{name}": value for name, value in kept(source, made).items()}
+    figures |= {"cells": float(made.sum() / source.sum())}
+    figures |= {
+        "called_jazz/before": float((judge(source) > 0.5).mean()),
+        "called_jazz": float((judge(made) > 0.5).mean()),
+    }
+    return Listening(figures, pictures={"pop": source[0].T.astype(np.float32), "jazz": answer[0].T})
 
 
 class Both(nn.Module):
