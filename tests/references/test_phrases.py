@@ -110,7 +110,9 @@ def test_phrases_are_cut_where_they_start_and_silent_bars_are_seen() -> None:
     assert rolls.shape == (2, STEPS, PITCHES)
     assert (rolls[1] == paint(notes, 16.0, STEPS)).all()
     assert is_full(rolls).tolist() == [True, False]
-    assert cut(notes, []).shape == (0, STEPS, PITCHES)
+    none = cut(notes, [])
+    assert none.shape == (0, STEPS, PITCHES)
+    assert is_full(none).shape == (0,)
 
 
 def test_outer_voices_are_the_highest_and_the_lowest() -> None:

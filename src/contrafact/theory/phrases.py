@@ -112,7 +112,7 @@ def cut(notes: Placed, beats: Sequence[int]) -> Roll:
 
 def is_full(rolls: Roll) -> NDArray[np.bool_]:
     """Whether each phrase has music in every bar."""
-    return np.asarray(rolls.reshape(len(rolls), BARS, -1).any(axis=-1).all(axis=-1))
+    return np.asarray(rolls.reshape(len(rolls), BARS, STEPS // BARS * PITCHES).any(axis=-1).all(axis=-1))
 
 
 def runs(roll: Roll, source: Sequence[Run] = ()) -> list[Run]:
