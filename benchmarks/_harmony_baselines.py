@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
@@ -29,7 +29,7 @@ from contrafact.harmonizers.jazz_neural._vocabulary import (
 from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.theory.chords import parse, spell
 from contrafact.theory.melody_fit import log_likelihood
-from contrafact.theory.slots import cut
+from contrafact.theory.slots import Slot, cut
 from ngrams import NGram
 
 Ints = NDArray[np.int64]
@@ -230,17 +230,16 @@ def scores(rows: Floats, at: Ints, plain_roots: Ints) -> dict[str, NDArray[np.bo
     }
 
 
-def sheet_of(song: _corpus.Song) -> LeadSheet:
-    """The song's lead sheet: of a solo its first chorus."""
-    if song.corpus == CORPORA[0]:
-        return wjazzd.read(song.name).first_chorus
-    return openewld.read(song.name).sheet()
+@lru_cache(maxsize=128)
+def sheet_of(corpus: str, name: str) -> tuple[LeadSheet, tuple[Slot, ...]]:
+    """A song's lead sheet, of a solo its first chorus, and its half bars."""
+    sheet = wjazzd.read(name).first_chorus if corpus == CORPORA[0] else openewld.read(name).sheet()
+    return sheet, cut(sheet)
 
 
 def harmonized(case: Case, harmonize: Callable[[LeadSheet, float, int], LeadSheet], seed: int) -> Ints:
     """The chord that a harmonizer puts into each half bar of a plain song, as one of the vocabulary."""
-    sheet = sheet_of(case.song)
-    slots = cut(sheet)
+    sheet, slots = sheet_of(case.song.corpus, case.song.name)
     names = {"sus": "sus4"}
     symbols = [
         "N" if r == NONE else f"{spell(int(r))}:{names.get(TRIADS[t], TRIADS[t])}"

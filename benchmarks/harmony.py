@@ -39,7 +39,7 @@ from contrafact.style import load
 from contrafact.theory.chords import parse
 from contrafact.theory.retime import retime
 from ngrams import NGram
-from record import record
+from record import RESULTS, record
 
 Floats = NDArray[np.float64]
 SONGS = 20
@@ -207,7 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", default="jazz_harmony")
     parser.add_argument("--run", type=Path)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--part", choices=("restore", "covers"))
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
@@ -222,7 +222,9 @@ def main() -> None:
     if options.run:
         result["curve"] = curve(options.run)
     if not options.no_record:
-        record("harmony", result)
+        before = RESULTS / "harmony.json"
+        kept = json.loads(before.read_text("utf-8")) if options.part and before.is_file() else {}
+        record("harmony", {k: v for k, v in kept.items() if k in ("restoring", "covers", "curve")} | result)
 
 
 if __name__ == "__main__":

@@ -221,7 +221,8 @@ def test_batches_follow_from_the_draws(toy: list[_corpus.Song]) -> None:
 
 def test_shares_levels_and_hidden_triads_are_obeyed(toy: list[_corpus.Song]) -> None:
     def batch(**settings: object) -> dict[str, np.ndarray]:
-        return network.make_source(Config(), network.Data(slots=40, **settings)).batch(Draws(0, 0), 24)  # type: ignore[arg-type]
+        data = network.Data(**{"slots": 40, **settings})  # type: ignore[arg-type]
+        return network.make_source(Config(), data).batch(Draws(0, 0), 24)
 
     corpus, triad = list(SIZES).index("corpus"), list(SIZES).index("triad")
     assert (batch(shares=(0.0, 0.0, 1.0))["rows"][..., corpus] == 3).all()
@@ -229,8 +230,10 @@ def test_shares_levels_and_hidden_triads_are_obeyed(toy: list[_corpus.Song]) -> 
     told, untold = batch(hidden=0.0), batch(hidden=0.5)
     shares = [float((found["rows"][..., triad] == 0).mean()) for found in (told, untold)]
     assert shares[1] > shares[0] + 0.3
-    rich = batch(untouched=0.5, relatives=0.0)["rows"]
-    assert len({row.tobytes() for row in rich[:, :20]}) < len({row.tobytes() for row in batch(untouched=0.0)["rows"]})
+    whole = {"slots": 60, "relatives": 0.0, "hidden": 0.0, "shares": (1.0, 0.0, 0.0)}
+    extremes, between = (batch(untouched=share, **whole)["rows"] for share in (0.5, 0.0))
+    assert len({rows.tobytes() for rows in extremes}) == 2
+    assert len({rows.tobytes() for rows in between}) > 5
     minor = 1 + TRIADS.index("min")
     without, with_all = batch(relatives=0.0), batch(relatives=1.0)
     assert (without["rows"][..., triad] == minor).sum() > (with_all["rows"][..., triad] == minor).sum()
