@@ -28,29 +28,24 @@ Context = dict[str, Any]
 SIZE = {"drum": DECISIONS, "loudness": LOUDNESSES, "offset": OFFSETS}
 CHAINS: dict[str, dict[str, tuple[str, ...]]] = {
     "drum": {
-        "place, style": ("here", "cell", "beat", "style", "tempo"),
-        "strokes before": ("here", "cell", "before", "beat", "before_2", "before_3"),
+        "strokes before": ("here", "cell", "before", "beat", "before_2"),
         "bars before": ("here", "cell", "bar_1", "beat", "bar_2", "bar_4"),
         "bar and strokes before": ("here", "cell", "bar_1", "before", "bar_2"),
         "style, bar before": ("here", "cell", "style", "beat", "bar_1"),
     },
     "loudness": {
-        "drum's own": ("drum", "own", "own_2", "cell", "beat"),
         "place": ("drum", "cell", "own", "beat", "own_2"),
         "bar before": ("drum", "recalled", "own", "cell", "recalled_2"),
-        "style": ("drum", "style", "cell", "own"),
         "strokes before": ("drum", "own", "stroke", "stroke_2"),
     },
     "offset": {
         "drum's own": ("cell", "drum", "own", "own_2"),
-        "place": ("cell", "drum", "beat", "own"),
         "same place": ("cell", "drum", "together", "own"),
         "style, tempo": ("cell", "drum", "style", "tempo", "own"),
-        "strokes before": ("cell", "drum", "stroke", "own"),
     },
 }
 """Contexts from coarse to fine; see `contexts`."""
-DISCOUNTS = (0.75, 0.9, 0.97)
+DISCOUNTS = (0.8, 0.95)
 KINDS: tuple[Kind, ...] = ("kneser-ney", "plain")
 
 
@@ -160,7 +155,7 @@ def tuned(kind: str, name: str, train: Table, valid: Table) -> NGram:
     """An n-gram over a chain, at the order, counts and discount that are best on ``valid``."""
     tried = []
     length = len(CHAINS[kind][name])
-    for depth, counts in product(range(length - 2, length + 1), KINDS):
+    for depth, counts in product((length - 1, length), KINDS):
         model = NGram(SIZE[kind], depth, counts).fit(train.chains[name], train.tokens)
         for discount in DISCOUNTS:
             model.discount = discount

@@ -210,15 +210,15 @@ def surprises(answers: Tensor, decided: Tensor) -> dict[str, Tensor]:
     answers, decided = answers.flatten(0, -2), decided.flatten(0, -2)
     whether = decided[:, 0] != IGNORED
     hit = whether & (decided[:, 0] != NEXT)
-    drums, loudness, offset = answers.split((DECISIONS, len(DRUMS) * LOUDNESSES, len(DRUMS) * OFFSETS), dim=-1)
-    which = torch.arange(int(hit.sum())), decided[hit, 0]
+    later = DECISIONS + len(DRUMS) * LOUDNESSES
+    loudness = answers[:, DECISIONS:later][hit].reshape(-1, len(DRUMS), LOUDNESSES)
+    offset = answers[:, later:][hit].reshape(-1, len(DRUMS), OFFSETS)
+    which = torch.arange(len(loudness)), decided[hit, 0]
     cross_entropy = nn.functional.cross_entropy
     return {
-        "drum": cross_entropy(drums[whether], decided[whether, 0], reduction="none"),
-        "loudness": cross_entropy(
-            loudness[hit].unflatten(-1, (-1, LOUDNESSES))[which], decided[hit, 1], reduction="none"
-        ),
-        "offset": cross_entropy(offset[hit].unflatten(-1, (-1, OFFSETS))[which], decided[hit, 2], reduction="none"),
+        "drum": cross_entropy(answers[whether, :DECISIONS], decided[whether, 0], reduction="none"),
+        "loudness": cross_entropy(loudness[which], decided[hit, 1], reduction="none"),
+        "offset": cross_entropy(offset[which], decided[hit, 2], reduction="none"),
     }
 
 
