@@ -90,6 +90,10 @@ class Config:
 
 
 PLAYER, FILLS = 15, 16
+EVEN_PHASE = 7 / 12
+"""Phase of the off-beat up to which it is nearer to the even eighth than to the triplet."""
+EVEN_PLACES = [PLACES.index(tick) for tick in (TICKS // 4, TICKS // 2)]
+CYMBALS = [DRUMS.index(drum) for drum in (kit.RIDE, kit.CLOSED_HAT, kit.OPEN_HAT)]
 RIDE_KEEPS, HAT_KEEPS = 1, 2
 
 
@@ -122,10 +126,12 @@ class Drummer:
     Args:
         session: of the exported network.
         reader: of the part.
+        masks: drums that are not struck at a place of the beat, (places, `DECISIONS`); all may by default.
     """
 
-    def __init__(self, session: InferenceSession, reader: Reader) -> None:
+    def __init__(self, session: InferenceSession, reader: Reader, masks: NDArray[np.bool_] | None = None) -> None:
         self._session, self.reader = session, reader
+        self._masks = np.zeros((len(PLACES), DECISIONS), dtype=np.bool_) if masks is None else masks
         self._memory = np.zeros((1, session.get_inputs()[1].shape[1]), dtype=np.float32)
 
     def scores(self) -> Floats:
@@ -139,7 +145,8 @@ class Drummer:
         """Decide, and tell the reader; None where no more is struck at the place."""
         reader, scores = self.reader, self.scores()
         first, may = reader.allowed()
-        drum = first + drawn(scores[first:DECISIONS], temperature, draws) if may else NEXT
+        chances = np.where(self._masks[reader.cell], -np.inf, scores[:DECISIONS])
+        drum = first + drawn(chances[first:], temperature, draws) if may else NEXT
         if drum == NEXT:
             reader.next()
             return None
@@ -171,7 +178,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet)
-        drummer = Drummer(session, Reader(outline_of(form, config, seed)))
+        drummer = Drummer(session, Reader(outline_of(form, config, seed)), masks_of(form, config))
         events = _bent(form, _played(form, drummer, config.temperature, seed), config)
         return Part("drums", kit.JAZZ_KIT, perform(form, events + kit.ending(form), 0.0), is_drums=True)
 
@@ -206,6 +213,14 @@ def outline_of(form: Form, config: Config, seed: int) -> Outline:
         filled = fills
     beats, phrase = tuple(bar.beats for bar in bars), tuple(bar.place for bar in bars)
     return Outline(beats, form.grid.beats_per_bar, phrase, config.kind, 60 / form.beat_s, told)
+
+
+def masks_of(form: Form, config: Config) -> NDArray[np.bool_]:
+    """Where the drummer swings, as below the fastest tempi, the cymbals leave the even places alone."""
+    masks = np.zeros((len(PLACES), DECISIONS), dtype=np.bool_)
+    if ride_phases(np.array(form.beat_s), MANNERS[config.kind].swing) > EVEN_PHASE:
+        masks[np.ix_(EVEN_PLACES, CYMBALS)] = True
+    return masks
 
 
 def _fills(bar: Bar, config: Config, seed: int) -> bool:
