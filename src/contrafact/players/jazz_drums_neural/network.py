@@ -265,8 +265,8 @@ def nats_a_hit(network: nn.Module, performances: tuple[Played, ...]) -> dict[str
     sums: dict[str, float] = {}
     hits = 0
     for first in range(0, len(pieces), 16):
-        rows, decided = (torch.from_numpy(np.stack(x)) for x in zip(*pieces[first : first + 16], strict=True))
-        found = surprises(network(rows), decided)
+        heard = [torch.from_numpy(np.stack(x)) for x in zip(*pieces[first : first + 16], strict=True)]
+        found = surprises(network(heard[0]), heard[1])
         hits += len(found["offset"])
         for name, values in found.items():
             sums[name] = sums.get(name, 0.0) + float(values.sum())
