@@ -94,7 +94,7 @@ EVEN_PHASE = 7 / 12
 """Phase of the off-beat up to which it is nearer to the even eighth than to the triplet."""
 EVEN_PLACES = [PLACES.index(tick) for tick in (TICKS // 4, TICKS // 2)]
 CYMBALS = [DRUMS.index(drum) for drum in (kit.RIDE, kit.CLOSED_HAT, kit.OPEN_HAT)]
-RIDE_KEEPS, HAT_KEEPS = 1, 2
+RIDE_KEEPS = 1
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,16 @@ class Manner:
         swing: measure of swing that its drummers have.
         loud: mean velocity without energy, and what full energy adds.
         busy: strokes a beat that do not keep time, at half density: without energy, and what full energy adds.
-        hat_below: energy below which the closed hat keeps time instead of the ride.
     """
 
     swing: float
     loud: tuple[float, float]
     busy: tuple[float, float]
-    hat_below: float
 
 
 MANNERS = {
-    "swing": Manner(1.0, (44, 30), (0.5, 1.4), 0.0),
-    "bossa": Manner(0.0, (32, 24), (2.0, 1.7), 0.45),
+    "swing": Manner(1.0, (44, 30), (0.5, 1.4)),
+    "bossa": Manner(0.0, (32, 24), (2.0, 1.7)),
 }
 
 
@@ -208,8 +206,7 @@ def outline_of(form: Form, config: Config, seed: int) -> Outline:
         fills = 1 + int(_fills(bar, config, seed))
         loud = manner.loud[0] + manner.loud[1] * bar.energy
         busy = (0.2 + 1.6 * config.density) * (manner.busy[0] + manner.busy[1] * bar.energy)
-        keeper = HAT_KEEPS if bar.energy < manner.hat_below else RIDE_KEEPS
-        told[i] = keeper, level(LOUD_EDGES, loud), level(BUSY_EDGES, busy), fills, filled
+        told[i] = RIDE_KEEPS, level(LOUD_EDGES, loud), level(BUSY_EDGES, busy), fills, filled
         filled = fills
     beats, phrase = tuple(bar.beats for bar in bars), tuple(bar.place for bar in bars)
     return Outline(beats, form.grid.beats_per_bar, phrase, config.kind, 60 / form.beat_s, told)

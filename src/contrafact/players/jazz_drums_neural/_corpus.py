@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contrafact.data import groove_midi
 from contrafact.data.corpus import Split
@@ -34,7 +35,10 @@ from contrafact.players.jazz_drums_neural._features import (
     level,
 )
 
-STRAIGHT_JAZZ = {"funk", "fusion", "klezmer", "march"}
+OTHER_JAZZ = {"funk", "fusion", "klezmer", "march", "linear"}
+RIDE_SHARE, SWUNG_PHASE = 0.2, 0.55
+"""Share of the ride among all strokes, and off-beat phase, above which jazz swings; the rest are studies of drums."""
+OFF_BEAT = (0.4, 0.85)
 ON_BEAT = 0.125
 FILL_TOMS, FILL_HITS = 3, 5
 """Tom hits, or tom and snare hits, that a fill has more than the usual bar."""
@@ -67,14 +71,23 @@ def grooves(path: Path | None = None) -> Iterator[Groove]:
         yield groove(performance)
 
 
-def style_of(styles: tuple[str, ...]) -> str:
-    """An entry of `STYLES`: jazz that swings apart from jazz that does not, bossa and samba apart from other latin."""
+def style_of(styles: tuple[str, ...], swings: bool) -> str:
+    """An entry of `STYLES`: jazz that swings on the ride apart from other jazz, bossa and samba from other latin."""
     first, rest = styles[0], " ".join(styles[1:])
     if first == "jazz":
-        return "jazz" if STRAIGHT_JAZZ & set(styles[1:]) else "swing"
+        return "swing" if swings and not OTHER_JAZZ & set(styles[1:]) else "jazz"
     if first == "latin":
         return next((name for name in ("bossa", "samba") if name in rest), "latin")
     return first if first != "middleeastern" else "latin"
+
+
+def _swings(performance: groove_midi.Performance, at: NDArray[np.float64]) -> bool:
+    """Whether the ride keeps swung time; fills are too short to tell, and pass."""
+    is_ride = np.array([MEANT.get(h.pitch, h.pitch) == DRUMS[RIDE] for h in performance.hits])
+    phase = np.mod(at, 1)
+    off = phase[(phase > OFF_BEAT[0]) & (phase < OFF_BEAT[1])]
+    swung = len(off) > 0 and float(np.median(off)) > SWUNG_PHASE
+    return performance.about.is_fill or (float(is_ride.mean()) > RIDE_SHARE and swung)
 
 
 def groove(performance: groove_midi.Performance) -> Groove:
@@ -83,7 +96,8 @@ def groove(performance: groove_midi.Performance) -> Groove:
     at = np.array([h.onset_s for h in performance.hits]) / performance.beat_s
     away = at - np.round(at)
     on_beat = away[np.abs(away) < ON_BEAT]
-    ticks = np.floor(TICKS * (at - (np.median(on_beat) if len(on_beat) else 0.0)) + 0.5).astype(int)
+    at = at - (np.median(on_beat) if len(on_beat) else 0.0)
+    ticks = np.floor(TICKS * at + 0.5).astype(int)
     found: dict[tuple[int, int], list[Hit]] = {}
     for tick, note in zip(ticks.tolist(), performance.hits, strict=True):
         drum = MEANT.get(note.pitch, note.pitch)
@@ -99,7 +113,8 @@ def groove(performance: groove_midi.Performance) -> Groove:
     phrase = (-1,) * bars if about.is_fill else tuple(range(bars))
     told = _told(hits, bars, per_bar, about.is_fill)
     tempo_bpm = 60 / performance.beat_s
-    outline = Outline((per_bar,) * bars, per_bar, phrase, style_of(about.styles), tempo_bpm, told)
+    style = style_of(about.styles, _swings(performance, at))
+    outline = Outline((per_bar,) * bars, per_bar, phrase, style, tempo_bpm, told)
     return Groove(about.name, about.split, about.is_fill, outline, hits)
 
 

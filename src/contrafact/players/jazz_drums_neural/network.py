@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
-from contrafact.players.jazz_drums_neural import Config, _corpus
+from contrafact.players.jazz_drums_neural import MANNERS, Config, _corpus
 from contrafact.players.jazz_drums_neural._features import (
     ANSWERS,
     COLUMNS,
@@ -60,7 +60,7 @@ class Data:
 
     Attributes:
         decisions: of a training example.
-        jazz: share of the examples that swing.
+        jazz: share of the examples in the styles that the player plays, swing and bossa.
         told: share of the examples in which a bar tells what it will be like; each of `TOLD` is drawn by itself.
         unnamed: share of the examples whose style is hidden.
         tempo: largest change of the tempo that is told, as a share of it.
@@ -68,7 +68,7 @@ class Data:
     """
 
     decisions: int = 192
-    jazz: float = 0.25
+    jazz: float = 0.35
     told: float = 0.5
     unnamed: float = 0.1
     tempo: float = 0.06
@@ -143,7 +143,7 @@ class Played:
     """A performance for training."""
 
     name: str
-    swings: bool
+    is_jazz: bool
     tempo_bpm: float
     encoded: Encoded
 
@@ -153,7 +153,7 @@ def played(split: Split) -> tuple[Played, ...]:
     """All performances of a split."""
     found = (g for g in _corpus.grooves() if g.split == split)
     return tuple(
-        Played(g.name, g.outline.style == "swing", g.outline.tempo_bpm, encode(g.outline, g.hits)) for g in found
+        Played(g.name, g.outline.style in MANNERS, g.outline.tempo_bpm, encode(g.outline, g.hits)) for g in found
     )
 
 
@@ -164,9 +164,9 @@ class Performances:
         self._data = data
         self._played = [p for p in played("train") if not p.name.endswith(data.without or ("\n",))]
         sizes = np.array([len(p.encoded.rows) for p in self._played], dtype=np.float64)
-        swings = np.array([p.swings for p in self._played], dtype=bool)
-        shares = np.where(swings, data.jazz * sizes / max(1.0, sizes[swings].sum()), 0.0)
-        shares += np.where(swings, 0.0, (1 - data.jazz) * sizes / max(1.0, sizes[~swings].sum()))
+        jazz = np.array([p.is_jazz for p in self._played], dtype=bool)
+        shares = np.where(jazz, data.jazz * sizes / max(1.0, sizes[jazz].sum()), 0.0)
+        shares += np.where(jazz, 0.0, (1 - data.jazz) * sizes / max(1.0, sizes[~jazz].sum()))
         self._shares = np.cumsum(shares / shares.sum()) if len(sizes) else shares
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
