@@ -32,6 +32,7 @@ LOUDNESSES = 16
 LOUDNESS = 8
 """Velocities in a class of them."""
 OFFSETS = EDGES[1] - EDGES[0]
+"""Classes of the distance from a place, a tick each, from `EDGES` [0] on; a place uses those of its own stretch."""
 ANSWERS = DECISIONS + len(DRUMS) * (LOUDNESSES + OFFSETS)
 """Scores of the next decision, then of each drum's velocity, then of each drum's offset."""
 MOST_HITS = 8
