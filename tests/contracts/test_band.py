@@ -20,7 +20,10 @@ from contrafact.theory.chords import parse
 
 STYLES = style.names()
 PLAIN = {"harmony": 0.0}
-DRUM_NOTES = {kit.KICK, kit.CROSS_STICK, kit.SNARE, kit.CLOSED_HAT, kit.HAT_FOOT, kit.CRASH, kit.RIDE, kit.BRUSH_SWIRL}
+DRUM_NOTES = {
+    kit.KICK, kit.CROSS_STICK, kit.SNARE, kit.CLOSED_HAT, kit.OPEN_HAT, kit.HAT_FOOT, kit.CRASH, kit.RIDE,
+    kit.BRUSH_SWIRL,
+}  # fmt: skip
 
 
 def song(
