@@ -60,7 +60,7 @@ class Outline:
     def cut(self, first: int, end: int) -> Outline:
         """A stretch of it."""
         inside = {k: v[first:end] for k, v in vars(self).items() if isinstance(v, np.ndarray)}
-        return replace(self, **inside)
+        return replace(self, **inside)  # type: ignore[arg-type]
 
 
 def outline(slots: Sequence[Slot], beats_per_bar: int) -> Outline:

@@ -327,18 +327,20 @@ def make_game(config: Config, training: Training) -> Game:
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """A copy whose normalizations are part of the convolutions before them, so that weights are rounded as they are
-    used."""
+    """A copy whose normalizations are part of the convolutions before them, so that weights are rounded as used."""
     made = deepcopy(network).eval()
-    module: Any  # the pairs' types are checked by hand
     for module in made.modules():
         if isinstance(module, nn.Sequential):
             for k in range(len(module) - 1):
                 if isinstance(module[k + 1], nn.BatchNorm1d | nn.BatchNorm2d):
-                    module[k], module[k + 1] = fuse_conv_bn_eval(module[k], module[k + 1]), nn.Identity()
+                    module[k], module[k + 1] = _folded(module[k], module[k + 1]), nn.Identity()
         elif isinstance(module, TimeLayer):
-            module.look, module.norm = fuse_conv_bn_eval(module.look, module.norm), nn.Identity()
+            module.look, module.norm = _folded(module.look, module.norm), nn.Identity()
     return made
+
+
+def _folded(convolution: Any, norm: Any) -> Any:
+    return fuse_conv_bn_eval(convolution, norm)
 
 
 class Paired(nn.Module):
