@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from contrafact.players._form import Form
-from contrafact.players._perform import Event
-
-JAZZ_KIT, BRUSH_KIT = 32, 40
-
-KICK, CROSS_STICK, SNARE, CLOSED_HAT, HAT_FOOT, OPEN_HAT, CRASH, RIDE = 36, 37, 38, 42, 44, 46, 49, 51
+KICK, CROSS_STICK, SNARE, CLOSED_HAT, HAT_FOOT, CRASH, RIDE = 36, 37, 38, 42, 44, 49, 51
 BRUSH_TAP, BRUSH_SWIRL = 38, 40
 TOMS = (48, 47, 45, 43)
 """From high to low."""
@@ -36,10 +31,3 @@ KICK_BOSSA_THREE = (0.95, 0.02, 0.85, 0.6, 0.85, 0.5)
 CROSS_STICKS = ((2, 5), (1, 4, 6), (1, 5), (0, 2, 5), (0, 5), (0, 3, 6), (2, 5), (0, 3, 6))
 """Cross-stick bars as eighths; drawn, not looped. The clave's two halves come up most."""
 CROSS_STICKS_THREE = ((2, 5), (1, 4), (0, 3), (3,), (2,))
-
-
-def ending(form: Form) -> list[Event]:
-    """The final chord: crash and kick."""
-    bar = form.final
-    length = max(0.5, float(form.grid.beat_at(form.final_s)) - bar.first)
-    return [Event(bar.first, length, CRASH, 72), Event(bar.first, 0.5, KICK, 60)]

@@ -48,7 +48,7 @@ class Config:
 
 TIME, TALK, FILL, TOUCH = 11, 12, 13, 14
 UP_TEMPO_BEAT_S = 60 / 225
-KITS = {"swing": kit.JAZZ_KIT, "bossa": kit.JAZZ_KIT, "ballad": kit.BRUSH_KIT}
+KITS = {"swing": 32, "bossa": 32, "ballad": 40}
 
 
 def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
@@ -223,8 +223,8 @@ def _touched(events: list[Event], seed: int) -> list[Event]:
 
 def _ending(form: Form, config: Config) -> list[Event]:
     """The final chord: crash and kick, or a last stir."""
-    if config.kind != "ballad":
-        return kit.ending(form)
     bar = form.final
     length = max(0.5, float(form.grid.beat_at(form.final_s)) - bar.first)
-    return [Event(bar.first, length, kit.BRUSH_SWIRL, 46), Event(bar.first, length, kit.RIDE, 48)]
+    if config.kind == "ballad":
+        return [Event(bar.first, length, kit.BRUSH_SWIRL, 46), Event(bar.first, length, kit.RIDE, 48)]
+    return [Event(bar.first, length, kit.CRASH, 72), Event(bar.first, 0.5, kit.KICK, 60)]
