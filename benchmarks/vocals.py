@@ -88,7 +88,9 @@ def main() -> int:
     for reader, figures in means.items():
         print(f"{'mean':20s} {reader:13s}", *(f"{k} {v:.3f}" for k, v in figures.items()))
     rounded = {n: {r: {k: round(v, 4) for k, v in f.items()} for r, f in row.items()} for n, row in rows.items()}
-    record("vocals", {"what": "melody against pYIN on the clean voice", "target_rca": TARGET, **means, "songs": rounded})
+    record(
+        "vocals", {"what": "melody against pYIN on the clean voice", "target_rca": TARGET, **means, "songs": rounded}
+    )
     return int(means["neural"]["rca"] < TARGET)
 
 

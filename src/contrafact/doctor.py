@@ -54,10 +54,9 @@ def _basic_pitch() -> Finding:
     from contrafact.transcribers.basic_pitch import MODEL
 
     try:
-        return Finding("basic-pitch", True, str(MODEL.locate()), optional=True)
+        return Finding("basic-pitch", True, str(MODEL.locate()))
     except ContrafactError as error:
-        advice = f"{error.next_step} (only for --reader heuristic)."
-        return Finding("basic-pitch", False, error.sentence, advice, optional=True)
+        return Finding("basic-pitch", False, error.sentence, error.next_step)
 
 
 def _soundfont() -> Finding:

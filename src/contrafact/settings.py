@@ -17,6 +17,7 @@ class Knobs:
 
     Attributes:
         harmony: 0 (the song's own triads) to 1 (the style's own reharmonization).
+        harmonizer: who finds the chords, see `contrafact models`; "" is the style's own choice.
         swing: 1 is the style's own swing at the song's tempo, 0 straight eighths.
         density: 0 to 1, how much the players talk around the song; 0.5 is the style's own measure.
         melody_instrument: who plays the melody; "" is the style's own choice.
@@ -24,6 +25,7 @@ class Knobs:
     """
 
     harmony: float = 1.0
+    harmonizer: str = ""
     swing: float = 1.0
     density: float = 0.5
     melody_instrument: str = ""
@@ -58,7 +60,7 @@ class Settings:
     preview_s: float = 0.0
     soundfont: str = ""
     format: Format = "wav"
-    reader: Reader = "neural"
+    reader: Reader = "heuristic"
 
     def __post_init__(self) -> None:
         if not -12 <= self.transpose <= 12:

@@ -116,7 +116,7 @@ def test_off_beats_swing_and_sixteenths_do_not(copying: None) -> None:
 
 
 def test_knobs_without_effect_are_refused_and_the_others_act() -> None:
-    for knobs in ({"harmony": 0.5}, {"feel": "four"}, {"melody_instrument": "no such"}):
+    for knobs in ({"harmony": 0.5}, {"harmonizer": "jazz_rules"}, {"feel": "four"}, {"melody_instrument": "no such"}):
         with pytest.raises(SettingsError):
             ARRANGERS.build("cyclegan", knobs=knobs)
     sheet = song()

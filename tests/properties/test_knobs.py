@@ -13,7 +13,7 @@ from contrafact.arrangers._contract import Arrangement
 from contrafact.errors import ContrafactError, SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.players._instruments import INSTRUMENTS
-from contrafact.registry import ARRANGERS, PLAYERS
+from contrafact.registry import ARRANGERS, HARMONIZERS, PLAYERS
 from contrafact.score import Part, Score
 from contrafact.theory.chords import parse
 from contrafact.theory.transpose import transpose
@@ -125,6 +125,15 @@ def test_harmony_changes_chords_and_keeps_timing_of_drums_and_melody() -> None:
     assert part(plain, "drums") == part(rich, "drums")
     heads = [_head(a) for a in (plain, rich)]
     assert heads[0] == heads[1]
+
+
+def test_another_harmonizer_finds_other_chords_for_the_same_song() -> None:
+    ours, theirs = (arranged(harmony=1.0, harmonizer=name) for name in HARMONIZERS.names())
+    assert [c.symbol for c in ours.sheet.chords] != [c.symbol for c in theirs.sheet.chords]
+    assert part(ours, "drums") == part(theirs, "drums")
+    assert _head(ours) == _head(theirs)
+    with pytest.raises(SettingsError, match="jazz_rules"):
+        arranged(harmonizer="jazz_rule")
 
 
 def _head(arrangement: Arrangement) -> list[tuple[float, int]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from contrafact.data import phrases
+from contrafact.data.shards import Item, write_manifest, write_shard
+from contrafact.data.truth import Truth
 from contrafact.theory.phrases import PITCHES, STEPS
 
 
@@ -43,8 +45,28 @@ def genre(folder: Path) -> list[str]:
     return ["config.width=4", "loop.batch_size=2", f"data.folder='{folder}'"]
 
 
+def leadsheet(folder: Path) -> list[str]:
+    """Three seconds of noise under a tune of six notes."""
+    samples = (0.1 * np.random.default_rng(0).standard_normal(3 * 22_050)).astype(np.float32)
+    truth = Truth(
+        beats_s=np.arange(0, 3, 0.5),
+        downbeats_s=np.array([0.0, 2.0]),
+        chords_s=np.array([[0.0, 3.0]]),
+        chords=np.array([[0, 1, 0]], np.int16),
+        key=np.array([0, 0], np.int16),
+        metre=np.array([4], np.int16),
+        melody_hz=np.full(301, 440.0, np.float32),
+        notes=np.array([[k / 2, k / 2 + 0.4, 69, 0] for k in range(6)]),
+    )
+    shard = write_shard(folder, 0, "tiny", 22_050, [Item({}, samples, {}, truth.arrays())])
+    write_manifest(folder, {}, [shard])
+    small = ["config.channels=4", "config.width=8", "config.layers=2", "data.frames=64", "loop.batch_size=2"]
+    return [*small, f"data.folder='{folder}'"]
+
+
 TINY: dict[str, Callable[[Path], list[str]]] = {
     "vocoders/vocos": vocos,
+    "leadsheets/neural": leadsheet,
     "arrangers/cyclegan": cyclegan,
     "judges/genre": genre,
 }

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from contrafact import style as styles
 from contrafact.arrangers._contract import Arrangement
 from contrafact.arrangers._seats import play_all, refuse_feel, seated
-from contrafact.config import from_mapping
 from contrafact.leadsheet import LeadSheet
-from contrafact.registry import Card
+from contrafact.registry import HARMONIZERS, Card
 from contrafact.score import Score
 from contrafact.settings import Knobs
 from contrafact.style import Style
-from contrafact.theory.reharmonize import Reharmonization, reharmonize
 from contrafact.theory.retime import retime
 
 CARD = Card(
@@ -46,17 +44,24 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
     """
     style = styles.load(config.style)
     refuse_feel(config.style, style, config.knobs)
+    harmonize = _harmonizer(style, config.knobs)
     seats = seated(style, config.knobs)
 
     def arrange(sheet: LeadSheet, source: Score, seed: int) -> Arrangement:
         timed = retime(sheet, style.tempo_bpm, style.metre)
-        arranged = _harmonized(timed, style, config.knobs, seed)
+        arranged = harmonize(timed, seed)
         return Arrangement(arranged, play_all(seats, arranged, Score((), arranged.grid), seed))
 
     return arrange
 
 
-def _harmonized(sheet: LeadSheet, style: Style, knobs: Knobs, seed: int) -> LeadSheet:
-    profile = "waltz" if sheet.metre == "3/4" else style.harmony
-    config = from_mapping(Reharmonization, {"amount": knobs.harmony, "style": profile}, "harmony")
-    return reharmonize(sheet, config, seed)
+def _harmonizer(style: Style, knobs: Knobs) -> Callable[[LeadSheet, int], LeadSheet]:
+    """The song's chords in the style: in three with the rates of a waltz."""
+    name = knobs.harmonizer or style.harmonizer
+    in_four, in_three = (HARMONIZERS.build(name, style=profile) for profile in (style.harmony, "waltz"))
+
+    def harmonize(sheet: LeadSheet, seed: int) -> LeadSheet:
+        found: LeadSheet = (in_three if sheet.metre == "3/4" else in_four)(sheet, knobs.harmony, seed)
+        return found
+
+    return harmonize

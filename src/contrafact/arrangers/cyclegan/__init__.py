@@ -65,7 +65,7 @@ class Config:
 
     Attributes:
         style: name of a style; its parts are the players that join in.
-        knobs: independent controls; harmony and feel have nothing to act on here.
+        knobs: independent controls; harmony, harmonizer and feel have nothing to act on here.
         weights: name of weights that come along, or an ONNX file with its card beside it. What follows is of the
             networks as they are trained, and follows from the card.
         width, blocks: channels of the generators' first layer, and their residual blocks; 64 and 10 in the paper.
@@ -95,8 +95,8 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Arrang
     """
     style, knobs = styles.load(config.style), config.knobs
     refuse_feel(config.style, style, knobs)
-    if knobs.harmony != Knobs().harmony:
-        sentence = f"harmony has no effect in {config.style}: the network sees notes, no chords."
+    if (knobs.harmony, knobs.harmonizer) != (Knobs().harmony, Knobs().harmonizer):
+        sentence = f"harmony and harmonizer have no effect in {config.style}: the network sees notes, no chords."
         raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
     band = BAND | ({"melody": instrument(knobs.melody_instrument)} if knobs.melody_instrument else {})
     seats, transfer = seated(style, knobs), Transfer(weights.find(config.weights))

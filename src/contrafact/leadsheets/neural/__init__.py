@@ -18,7 +18,7 @@ import numpy as np
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, LeadSheet
 from contrafact.leadsheets import _stated as stated
-from contrafact.leadsheets.heuristic import beatwise, downbeats, features, sections
+from contrafact.leadsheets.heuristic import beatwise, downbeats, features, quiet, sections
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.registry import Card
 from contrafact.score import Transcription
@@ -66,6 +66,7 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
         heard = features.extract(audio, transcription, pitched_share=0.0)  # the network's starts are told to 23 ms
+        sums = beatwise.chromas(heard)
         found = listener(audio, last=True)
         rhythm = _rhythm.find_rhythm(found.strokes, heard, stated.beats(transcription.score.grid, audio.duration_s))
         grid_s, bars = rhythm.beats_s, rhythm.bars
@@ -73,13 +74,18 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
         positions = downbeats.positions(bars, len(grid_s), per_bar)
         key, key_confidence = _harmony.find_key(found.key)
         chords = _harmony.find_chords(found.chord, found.bass, grid_s, positions, per_bar, key, audio.duration_s)
-        melody = stated.melody(transcription.score) or _melody.find_melody(found.melody, found.starts, config.melody)
-        form = sections.find_sections(heard, beatwise.chromas(heard), grid_s[bars.downbeats])
+        span = quiet.music_span(audio, sums)
+        chords = quiet.trimmed_chords(chords, span, grid_s)
+        melody = stated.melody(transcription.score)
+        if not melody:
+            melody = quiet.trimmed_melody(_melody.find_melody(found.melody, found.starts, config.melody), span)
+        form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
         spans = np.array([c.end_s - c.start_s for c in chords])
         return LeadSheet(
             duration_s=audio.duration_s,
             beats_s=grid_s,
             downbeats_s=grid_s[bars.downbeats],
+            starts_s=span[0],
             metre=bars.metre,
             key=key,
             chords=chords,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from contrafact.data.shards import Shards, make_folder
 from contrafact.data.truth import Truth
@@ -100,7 +102,7 @@ class TimeLayer(nn.Module):
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.look = nn.Conv1d(width, width, 5, padding=2 * dilation, dilation=dilation)
-        self.norm = nn.BatchNorm1d(width)
+        self.norm: nn.Module = nn.BatchNorm1d(width)
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Conv1d(width, width, 1)
 
@@ -324,6 +326,23 @@ def make_game(config: Config, training: Training) -> Game:
     return Game({"listener": network}, {"listener": Player(("listener",), play, weights)}, ("listener",))
 
 
+def fused(network: nn.Module) -> nn.Module:
+    """A copy whose normalizations are part of the convolutions before them, so that weights are rounded as used."""
+    made = deepcopy(network).eval()
+    for module in made.modules():
+        if isinstance(module, nn.Sequential):
+            for k in range(len(module) - 1):
+                if isinstance(module[k + 1], nn.BatchNorm1d | nn.BatchNorm2d):
+                    module[k], module[k + 1] = _folded(module[k], module[k + 1]), nn.Identity()
+        elif isinstance(module, TimeLayer):
+            module.look, module.norm = _folded(module.look, module.norm), nn.Identity()
+    return made
+
+
+def _folded(convolution: Any, norm: Any) -> Any:
+    return fuse_conv_bn_eval(convolution, norm)
+
+
 class Paired(nn.Module):
     """The network for pairs of frames, of which there can be any number."""
 
@@ -345,4 +364,4 @@ def make_export(config: Config, networks: Networks) -> Exportable:
         "pitch": draw.random((1, pairs, 2 * BINS), dtype=np.float32),
         "mel": draw.random((1, pairs, 2 * MEL), dtype=np.float32),
     }
-    return Exportable(Paired(networks["listener"]), inputs, OUTPUTS, {name: {1: "pairs"} for name in inputs})
+    return Exportable(Paired(fused(networks["listener"])), inputs, OUTPUTS, {name: {1: "pairs"} for name in inputs})
