@@ -75,6 +75,10 @@ def read(corpus: Corpus, name: str) -> Tune:
         found = {"pop909": _pop, "wjazzd": _jazz, "openewld": _standard}[corpus](name)
     except ValueError as cause:
         raise unusable(corpus, name, str(cause)) from cause
+    except InputError as cause:
+        if cause.code not in ("CORPUS_SOLO", "CORPUS_METRE"):
+            raise
+        raise unusable(corpus, name, cause.sentence) from cause
     if len(found.melody) < 8 or len(found.grid.downbeats) < 4:
         raise unusable(corpus, name, "it is too short")
     return found

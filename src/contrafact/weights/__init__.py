@@ -94,6 +94,12 @@ def read_card(path: Path) -> WeightsCard:
         ) from cause
 
 
+def place(name_or_file: str) -> tuple[str, Path]:
+    """Name and folder of weights that come along, or of an ONNX file that is given with its path."""
+    path = Path(name_or_file).expanduser()
+    return (path.stem, path.parent) if path.suffix == ".onnx" else (name_or_file, FOLDER)
+
+
 def locate(name: str, folder: Path = FOLDER) -> Path:
     """Path of the weights, verified.
 

@@ -109,7 +109,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(_located(config.weights))
+    session = _session(weights.locate(*weights.place(config.weights)))
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet, config.feel)
@@ -120,10 +120,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         return Part("bass", 32, perform(form, played, config.swing))
 
     return play
-
-
-def _located(name: str) -> Path:
-    return weights.locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else weights.locate(name)
 
 
 @lru_cache(maxsize=4)
