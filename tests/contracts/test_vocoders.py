@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from tests.contracts.untrained import UNTRAINED
 
+from contrafact import weights
 from contrafact.audio import Audio
-from contrafact.errors import InputError, MissingError, SettingsError
+from contrafact.errors import InputError, SettingsError
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
+from contrafact.vocoders import waveglow
 from contrafact.vocoders.wavenet import _vocoder as wavenet
 
 KINDS = [
@@ -38,26 +40,22 @@ def tone(representation: Representation, seconds: float = 0.6) -> Audio:
     return Audio((0.3 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None], representation.sample_rate)
 
 
-SETTINGS: dict[str, dict[str, Any]] = {"griffin_lim": {"iterations": 8}}
+SETTINGS: dict[str, dict[str, Any]] = {"griffin_lim": {"iterations": 8}, "deep_griffin_lim": {"iterations": 8}}
 
 
 @pytest.fixture(scope="module", params=VOCODERS.names())
 def vocoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """With the weights that come along, else with some that have learned nothing."""
     name: str = request.param
-    built = VOCODERS.build(name, **SETTINGS.get(name, {}))
-    try:
-        _ = built.representation
-    except (MissingError, SettingsError) as error:
-        if error.code not in ("WEIGHTS_MISSING", "WEIGHTS_UNKNOWN"):
-            raise
-        return VOCODERS.build(name, **UNTRAINED[name](tmp_path_factory.mktemp(name)))
-    return built
+    settings = SETTINGS.get(name, {})
+    if name in UNTRAINED and not weights.names(f"vocoders/{name}"):
+        settings = settings | UNTRAINED[name](tmp_path_factory.mktemp(name))
+    return VOCODERS.build(name, **settings)
 
 
 def is_drawn(vocoder: Any) -> bool:
     """Whether the sound is drawn by a network that has learned nothing, silence included."""
-    return isinstance(vocoder, wavenet.Vocoder)
+    return isinstance(vocoder, (wavenet.Vocoder, waveglow.Vocoder))
 
 
 def test_lengths_batches_and_repeats(vocoder: Any) -> None:
@@ -77,7 +75,8 @@ def test_silence_of_any_length_is_silent(vocoder: Any, frames: int) -> None:
     silence = want.analyse(Audio(np.zeros((1, want.hop_samples * frames - 1), np.float32), want.sample_rate))
     made = vocoder(silence)
     assert made.shape == (1, frames * want.hop_samples)
-    assert np.abs(made).max() < (1.01 if is_drawn(vocoder) else 0.02)
+    assert np.isfinite(made).all()
+    assert is_drawn(vocoder) or np.abs(made).max() < 0.02
 
 
 def test_features_of_another_rate_or_hop_are_refused(vocoder: Any) -> None:

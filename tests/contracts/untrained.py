@@ -12,6 +12,12 @@ import pytest
 Settings = dict[str, Any]
 
 
+def deep_griffin_lim(folder: Path) -> Settings:
+    from contrafact.vocoders.deep_griffin_lim import Config
+
+    return {"weights": write("vocoders/deep_griffin_lim", Config(channels=2), folder / "deep_griffin_lim.onnx")}
+
+
 def vocos(folder: Path) -> Settings:
     from contrafact.vocoders.vocos import Config
 
@@ -27,7 +33,18 @@ def wavenet(folder: Path) -> Settings:
     return {"weights": write("vocoders/wavenet", Config(shape), folder / "wavenet.safetensors")}
 
 
-UNTRAINED: dict[str, Callable[[Path], Settings]] = {"vocos": vocos, "wavenet": wavenet}
+def waveglow(folder: Path) -> Settings:
+    from contrafact.vocoders.waveglow import Config
+
+    return {"weights": write("vocoders/waveglow", Config(flows=2, layers=2, channels=8), folder / "waveglow.onnx")}
+
+
+UNTRAINED: dict[str, Callable[[Path], Settings]] = {
+    "deep_griffin_lim": deep_griffin_lim,
+    "vocos": vocos,
+    "waveglow": waveglow,
+    "wavenet": wavenet,
+}
 
 
 def write(method: str, config: Any, path: Path) -> str:

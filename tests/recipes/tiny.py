@@ -32,4 +32,27 @@ def vocos(folder: Path) -> list[str]:
     return [*small, "data.frames=24", f"data.folder='{tones(folder)}'", "training.windows=[384, 768]", *SHORT]
 
 
-TINY: dict[str, Callable[[Path], list[str]]] = {"vocoders/vocos": vocos}
+def deep_griffin_lim(folder: Path) -> list[str]:
+    """A narrow network with small kernels and windows."""
+    small = ["config.channels=2", "config.first_kernel=3", "config.kernel=3", "training.rounds=2", "data.frames=12"]
+    heard = "{kind='stft', bins=129, window_samples=256, hop_samples=64}"
+    return [
+        *small,
+        f"config.representation={heard}",
+        "data.windows=[256, 128]",
+        f"data.folder='{tones(folder)}'",
+        *SHORT,
+    ]
+
+
+def waveglow(folder: Path) -> list[str]:
+    """Two narrow flows on crops of tones."""
+    small = ["config.channels=8", "config.layers=2", "config.flows=2", "config.representation.bins=8"]
+    return [*small, "data.frames=4", f"data.folder='{tones(folder)}'", *SHORT]
+
+
+TINY: dict[str, Callable[[Path], list[str]]] = {
+    "vocoders/deep_griffin_lim": deep_griffin_lim,
+    "vocoders/vocos": vocos,
+    "vocoders/waveglow": waveglow,
+}
