@@ -135,7 +135,7 @@ def test_seed_and_sigma_do_what_they_say() -> None:
     ("wrong", "told"),
     [
         ({"kernel": 2}, "odd"),
-        ({"flows": 13}, "at least 2 channels"),
+        ({"flows": 17}, "at least 2 channels"),
         ({"group": 7}, "even"),
         ({"group": 12}, "multiple of group"),
         ({"sigma": -1.0}, "sigma"),
