@@ -240,6 +240,7 @@ def score_song(case: Case, method: str = "heuristic") -> dict[str, float]:
         "chords_sevenths": chord_score(truth, sheet, "sevenths"),
         "key": key_score(truth.key, sheet.key),
         **{f"melody_{k}": v for k, v in melody_scores(case.melody, sheet.melody).items()},
+        **{f"melody_{k}": v for k, v in note_scores(truth.melody, sheet.melody).items()},
         "beats_f_baseline": beats_f(truth.beats_s, librosa_beats(case.audio), span),
         "seconds": seconds,
         "duration_s": truth.duration_s,
@@ -314,6 +315,18 @@ def melody_scores(
     }
 
 
+def note_scores(truth: Sequence[MelodyNote], melody: Sequence[MelodyNote]) -> dict[str, float]:
+    """Notes found for each true one, and F-measure of pitches that begin within 80 ms (mir_eval.transcription)."""
+    if not truth or not melody:
+        return {"notes_ratio": len(melody) / max(len(truth), 1), "onset_f": 0.0}
+    tables = []
+    for notes in (truth, melody):
+        intervals = np.array([(n.onset_s, n.onset_s + n.duration_s) for n in notes])
+        tables += [intervals, 440 * 2 ** ((np.array([n.pitch for n in notes]) - 69) / 12)]
+    scores = mir_eval.transcription.precision_recall_f1_overlap(*tables, onset_tolerance=0.08, offset_ratio=None)
+    return {"notes_ratio": len(melody) / len(truth), "onset_f": float(scores[2])}
+
+
 def summary(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Mean and median over songs of every figure."""
     columns = {k: [row[k] for row in rows.values()] for k in next(iter(rows.values()))}
@@ -364,6 +377,8 @@ SHOWN = (
     "melody_rpa",
     "melody_overall",
     "melody_false_alarm",
+    "melody_notes_ratio",
+    "melody_onset_f",
 )
 
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX, output_error
+from contrafact.settings import Format
 
 Samples = NDArray[np.float32]
-Format = Literal["wav", "flac", "mp3", "ogg", "ogg-compact"]
+FileFormat = Literal[Format, "ogg-compact"]
 ANALYSIS_RATE = 22_050  # Hz; songs are heard, and covers measured, in mono at this rate
 BLOCK_FRAMES = 1 << 18
 SILENCE = 10 ** (-70 / 20)  # what never rises above it is silent
@@ -46,7 +47,12 @@ class Audio:
         return float(self.samples.shape[1] / self.sample_rate)
 
     def write(
-        self, path: Path, format: Format = "wav", tags: Mapping[str, str] | None = None, *, may_be_silent: bool = False
+        self,
+        path: Path,
+        format: FileFormat = "wav",
+        tags: Mapping[str, str] | None = None,
+        *,
+        may_be_silent: bool = False,
     ) -> None:
         """Write the whole sound by a `Writer`.
 
@@ -212,7 +218,7 @@ ENCODINGS: dict[str, _Encoding] = {
     "ogg-compact": _Encoding({"format": "OGG", "subtype": "VORBIS", "compression_level": 0.75}),  # about 90 kbit/s
 }
 TAGS = ("title", "artist", "album", "date", "comment", "copyright", "software", "license", "tracknumber", "genre")
-COMPACT: Format = "ogg-compact"
+COMPACT: FileFormat = "ogg-compact"
 _WRITE_FRAMES = 8192  # libsndfile's Vorbis encoder takes each write on the stack and crashes on long ones
 
 
@@ -240,7 +246,7 @@ class Writer:
         path: Path,
         sample_rate: int,
         channels: int,
-        format: Format = "wav",
+        format: FileFormat = "wav",
         tags: Mapping[str, str] | None = None,
         *,
         may_be_silent: bool = False,

@@ -37,9 +37,9 @@ def folder() -> Path:
 
 
 def key(input_hash: str, settings: object = None) -> str:
-    """Name of an entry: input, settings, and the package's whole source text.
+    """Name of an entry: input, settings, and the package's whole source text with the cards of its weights.
 
-    Hashing the source means that an upgrade never reads what an older version wrote.
+    Hashing them means that an upgrade never reads what an older version wrote.
     """
     digest = hashlib.sha256(f"{input_hash} {settings!r}".encode())
     digest.update(_source_digest())
@@ -49,7 +49,9 @@ def key(input_hash: str, settings: object = None) -> str:
 @cache
 def _source_digest() -> bytes:
     root = Path(__file__).parent
-    return hashlib.sha256(b"".join(f.read_bytes() for f in sorted(root.rglob("*.py")))).digest()
+    return hashlib.sha256(
+        b"".join(f.read_bytes() for f in sorted([*root.rglob("*.py"), *root.glob("weights/*.json")]))
+    ).digest()
 
 
 def load_leadsheet(name: str) -> LeadSheet | None:

@@ -16,7 +16,7 @@ import typer
 from contrafact import __version__, cli_prepare, cli_train
 from contrafact.config import assigned, from_mapping
 from contrafact.errors import ContrafactError, SettingsError
-from contrafact.settings import Format, Knobs, Settings
+from contrafact.settings import Format, Knobs, Reader, Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,8 +45,9 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Knob: harmony, swing, density, melody_instrument or feel."),
 ]
-Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")]
+Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12: the melody moves, the band keeps its register.")]
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
+ReaderName = Annotated[Reader, typer.Option(help="Who listens: the network, or basic-pitch and signal processing.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
 
@@ -57,13 +58,12 @@ def cover(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
     leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,
     preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = DEFAULTS.preview_s,
-    transpose: Annotated[
-        int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")
-    ] = DEFAULTS.transpose,
+    transpose: Transpose = DEFAULTS.transpose,
     soundfont: Soundfont = DEFAULTS.soundfont,
     seed: Seed = DEFAULTS.seed,
     assignments: Assignments = None,
     format: Annotated[Format, typer.Option(help="Audio format of the results.")] = DEFAULTS.format,
+    reader: ReaderName = DEFAULTS.reader,
     force: Annotated[bool, typer.Option(help="Do it again though it is done.")] = False,
     json_lines: Lines = False,
 ) -> None:
@@ -78,6 +78,7 @@ def cover(
         preview_s=preview,
         soundfont=soundfont,
         format=format,
+        reader=reader,
     )
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
@@ -151,7 +152,11 @@ def doctor(json_lines: Lines = False) -> None:
 
 
 @app.command()
-def transcribe(song: Song, out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")]) -> None:
+def transcribe(
+    song: Song,
+    out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
+    reader: ReaderName = DEFAULTS.reader,
+) -> None:
     """Write down all notes of a song as MIDI."""
     from contrafact.cover import heard
     from contrafact.cover import transcribe as hear_notes
@@ -159,13 +164,15 @@ def transcribe(song: Song, out: Annotated[Path, typer.Option("-o", "--out", help
 
     _suffix(out, ".mid")
     with heard(song) as sound:
-        write_midi(hear_notes(sound).score, out)
+        write_midi(hear_notes(sound, reader=reader).score, out)
     print(out)
 
 
 @app.command()
 def leadsheet(
-    song: Song, out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")]
+    song: Song,
+    out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")],
+    reader: ReaderName = DEFAULTS.reader,
 ) -> None:
     """Write a song's lead sheet: beats, key, chords, melody, form."""
     from contrafact.cover import heard
@@ -177,7 +184,7 @@ def leadsheet(
 
     _suffix(out, ".json", ".musicxml")
     with heard(song) as sound:
-        sheet = read_sheet(sound, hear_notes(sound))
+        sheet = read_sheet(sound, hear_notes(sound, reader=reader), reader=reader)
     if out.suffix.lower() == ".json":
         write_text(out, to_json(sheet))
     else:
@@ -191,9 +198,7 @@ def arrange(
     out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
     style: Style = DEFAULTS.style,
     seed: Seed = DEFAULTS.seed,
-    transpose: Annotated[
-        int, typer.Option(help="Semitones, -12 to 12; instruments keep their register.")
-    ] = DEFAULTS.transpose,
+    transpose: Transpose = DEFAULTS.transpose,
     assignments: Assignments = None,
 ) -> None:
     """Arrange a lead sheet in a style, as MIDI."""
@@ -232,9 +237,16 @@ def evaluate(
 ) -> None:
     """Measure a finished cover by the slow figures of published work: melody by pYIN, and Qmax."""
     from contrafact.cover import evaluate as measure
+    from contrafact.metrics.similarity import FIGURES
 
-    for name, value in measure(song, folder, voice).items():
-        print(json.dumps({"figure": name, "value": value}) if json_lines else f"{name:12} {value:.3f}")
+    figures = measure(song, folder, voice)
+    if json_lines:
+        for name, figure in figures.items():
+            print(json.dumps({"figure": name, "value": figure}))
+        return
+    for name, (label, better) in FIGURES.items():
+        value, copy, other = (f"{figures[name + anchor]:.3f}" for anchor in ("", "_copy", "_other"))
+        print(f"{label}, {better} is nearer: {value} (a copy of the song {copy}, the nearest other song {other})")
 
 
 cli_prepare.register(app)

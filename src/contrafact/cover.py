@@ -24,7 +24,7 @@ import numpy as np
 from contrafact import cache, style
 from contrafact.arrangers._contract import Arrangement
 from contrafact.audio import ANALYSIS_RATE, COMPACT, Audio, Recording, SoundFile, Writer
-from contrafact.decoding import Source, open_recording
+from contrafact.decoding import MAX_S, Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
 from contrafact.inputs import open_input, sha256
@@ -39,13 +39,14 @@ from contrafact.report.facts import Made, source_loudness, write_report
 from contrafact.report.page import EMBED_LIMIT_S, compressed
 from contrafact.report.pictures import salience
 from contrafact.score import Score, Transcription
-from contrafact.settings import Format, Settings
+from contrafact.settings import Format, Reader, Settings
 from contrafact.style import Style
 from contrafact.theory.transpose import transpose, transpose_score
 from contrafact.transcribers._painted import painted
-from contrafact.transcribers.basic_pitch import MODEL
 from contrafact.workplace import Workplace, finished, read_report, safe_name, target_folder, workplace
 
+DEFAULTS = Settings()
+TRANSCRIBER_OF: dict[Reader, str] = {"neural": "neural", "heuristic": "basic_pitch"}
 TAIL_S = 2.0
 MAX_SHEET_BYTES = 64 << 20
 Progress = Callable[[str, float], None]
@@ -100,6 +101,8 @@ def cover(
 ) -> Cover:
     """Cover one song: everything is written to ``out/<song name>.<style>/``, or nothing.
 
+    Other takes keep their folders: where one of that name holds another song or other settings, this one gets "-2".
+
     Args:
         song: an audio or MIDI file.
         out: folder of all covers.
@@ -117,7 +120,7 @@ def cover(
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
     digest = sha256(song)
-    target = target_folder(out, f"{safe_name(song.stem)}.{settings.style}", digest)
+    target = target_folder(out, f"{safe_name(song.stem)}.{settings.style}", digest, asked, force=force)
     if not force and (done := finished(target, digest, asked)):
         return Cover(target, done, skipped=True)
     clock = Clock(progress)
@@ -126,12 +129,14 @@ def cover(
             pool.submit(_load_ahead)
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
         with clock("transcribe") as told:
-            transcription = transcribe(sound, settings.preview_s, told)
+            transcription = transcribe(sound, settings.preview_s, told, settings.reader)
         recording = sound.source.recording
         with clock("lead sheet"):
             page_source = pool.submit(_for_page, recording, work)  # aside, while this stage needs one core
-            original = from_json(sheet_text) if edited else leadsheet(sound, transcription, settings.preview_s)
-            original = _fitted(original, sound)
+            if edited:
+                original = _fitted(from_json(sheet_text), sound)
+            else:
+                original = leadsheet(sound, transcription, settings.preview_s, settings.reader)
             notes, picture = transcription.score, salience(transcription)
             del transcription  # activations of an hour are half a gigabyte
         with clock("arrange"):
@@ -146,24 +151,26 @@ def cover(
         with clock("report"):
             scores.result()
             models = {"soundfont": soundfont_id(settings.soundfont)}
-            models |= {} if sound.score else {"basic_pitch": MODEL.sha256}
+            if not sound.score or settings.reader == "neural":
+                listener = TRANSCRIBER_OF[settings.reader]
+                models[listener] = TRANSCRIBERS.module(listener).network()
             source_audio, source_lufs = page_source.result()
             made = Made(
-                song,
-                asked,
-                chosen,
-                sound,
-                notes,
-                picture,
-                original,
-                arrangement,
-                mixed,
-                settings.transpose,
-                models,
-                source_audio,
-                source_lufs,
-                ears.cover(),
-                ears.sounds(),
+                song=song,
+                settings=asked,
+                style=chosen,
+                heard=sound,
+                notes=notes,
+                salience=picture,
+                original=original,
+                arrangement=arrangement,
+                mixed=mixed,
+                transpose=settings.transpose,
+                models=models,
+                source_audio=source_audio,
+                source_lufs=source_lufs,
+                cover_audio=ears.cover(),
+                sounds=ears.sounds(),
             )
             report = write_report(work, made, clock.timings, clock.started)
     return Cover(target, report)
@@ -196,28 +203,33 @@ def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "",
 
 
 def transcribe(
-    heard: Heard, preview_s: float = 0.0, told: Callable[[float], None] = lambda share: None
+    heard: Heard,
+    preview_s: float = 0.0,
+    told: Callable[[float], None] = lambda share: None,
+    reader: Reader = DEFAULTS.reader,
 ) -> Transcription:
-    """The notes of a song: a MIDI file's own, or what the network hears; kept in the cache.
+    """The notes of a song: a MIDI file's own, or what is heard; kept in the cache.
 
     ``told`` is called with the share that is done, 0 to 1.
     """
     if heard.score is not None:
         return painted(heard.score, heard.analysis.duration_s)
-    name = cache.key(heard.digest, preview_s)
+    name = cache.key(heard.digest, (preview_s, reader))
     known = cache.load_transcription(name)
     if known is None:
-        known = TRANSCRIBERS.build("basic_pitch")(heard.analysis, told)
+        known = TRANSCRIBERS.build(TRANSCRIBER_OF[reader])(heard.analysis, told)
         cache.save_transcription(name, known)
     return known
 
 
-def leadsheet(heard: Heard, transcription: Transcription, preview_s: float = 0.0) -> LeadSheet:
+def leadsheet(
+    heard: Heard, transcription: Transcription, preview_s: float = 0.0, reader: Reader = DEFAULTS.reader
+) -> LeadSheet:
     """Beats, bars, key, chords, melody and form of a song; kept in the cache."""
-    name = cache.key(heard.digest, (preview_s, heard.played_by))
+    name = cache.key(heard.digest, (preview_s, heard.played_by, reader))
     known = cache.load_leadsheet(name)
     if known is None:
-        known = cache.save_leadsheet(name, LEADSHEETS.build("heuristic")(heard.analysis, transcription))
+        known = cache.save_leadsheet(name, LEADSHEETS.build(reader)(heard.analysis, transcription))
     return known
 
 
@@ -323,7 +335,8 @@ def _play(song: Path, score: Score, scratch: Path, soundfont: str) -> Source:
 
 
 def _play_parts(score: Score, scratch: Path, soundfont: str) -> Mixed:
-    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, score.end_s + TAIL_S)
+    duration_s = min(score.end_s + TAIL_S, MAX_S)  # a file of the greatest length has no room for a tail
+    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, duration_s)
     folder = scratch / "played"
     folder.mkdir()
     return mix(parts, {name: Channel() for name in parts}, Room(), folder)

@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import contrafact
-from contrafact import cache
+from contrafact import cache, weights
 from contrafact.errors import ContrafactError
 
-PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth", "basic-pitch")
+PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth")
 ENOUGH_BYTES = 3 << 29
 
 
@@ -32,7 +32,7 @@ def examine() -> list[Finding]:
     """Look at versions, network, FluidSynth, soundfont, ffmpeg, cache and free disk."""
     findings = [Finding("contrafact", True, f"{contrafact.__version__} on Python {platform.python_version()}")]
     findings += [_package(name) for name in PACKAGES]
-    findings += [_network(), _soundfont(), _ffmpeg(), _cache(), _disk()]
+    findings += [_network(), _basic_pitch(), _soundfont(), _ffmpeg(), _cache(), _disk()]
     return findings
 
 
@@ -40,17 +40,23 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
-        extra = "--no-deps " if name == "basic-pitch" else ""
-        return Finding(name, False, "not installed", f"Run: pip install {extra}{name}")
+        return Finding(name, False, "not installed", f"Run: pip install {name}")
 
 
 def _network() -> Finding:
+    try:
+        return Finding("listening network", True, str(weights.locate("leadsheet")))
+    except ContrafactError as error:
+        return Finding("listening network", False, error.sentence, error.next_step)
+
+
+def _basic_pitch() -> Finding:
     from contrafact.transcribers.basic_pitch import MODEL
 
     try:
-        return Finding("transcription network", True, str(MODEL.locate()))
+        return Finding("basic-pitch", True, str(MODEL.locate()))
     except ContrafactError as error:
-        return Finding("transcription network", False, error.sentence, error.next_step)
+        return Finding("basic-pitch", False, error.sentence, error.next_step)
 
 
 def _soundfont() -> Finding:

@@ -64,6 +64,8 @@ class LeadSheet:
         melody: in order, at most one note at a time.
         sections: gapless and in order, from 0 to ``duration_s``.
         confidence: 0..1 for "beats", "downbeats", "key", "chords", "melody", "sections".
+        starts_s: when the music begins; before it a cover is silent.
+        transposed: semitones by which it was moved from the song's own pitch; not part of the JSON.
     """
 
     duration_s: float
@@ -75,6 +77,8 @@ class LeadSheet:
     melody: tuple[MelodyNote, ...]
     sections: tuple[Section, ...]
     confidence: dict[str, float] = field(default_factory=dict)
+    starts_s: float = 0.0
+    transposed: int = 0
 
     @property
     def grid(self) -> BeatGrid:
@@ -97,6 +101,7 @@ def to_json(sheet: LeadSheet) -> str:
     data = {
         "format": FORMAT,
         "duration_s": round(sheet.duration_s, 4),
+        "starts_s": round(sheet.starts_s, 4),
         "metre": sheet.metre,
         "key": sheet.key,
         "tempo_bpm": round(sheet.tempo_bpm, 3),
@@ -144,6 +149,8 @@ def from_json(text: str) -> LeadSheet:
     raw = from_mapping(_Raw, data, "leadsheet")
     if not (math.isfinite(raw.duration_s) and 0 < raw.duration_s <= MAX_DURATION_S):
         raise _nonsense(f"leadsheet.duration_s is {raw.duration_s}, but must be over 0 and at most {MAX_DURATION_S}")
+    if not 0 <= raw.starts_s < raw.duration_s:
+        raise _nonsense(f"leadsheet.starts_s is {raw.starts_s}, but must lie inside the song")
     beats = _times(raw.beats_s, "beats_s", raw.duration_s)
     downbeats = _times(raw.downbeats_s, "downbeats_s", raw.duration_s)
     if len(beats) < 2:
@@ -170,6 +177,7 @@ def from_json(text: str) -> LeadSheet:
         melody=_monophonic(raw.melody),
         sections=_gapless_sections(raw.sections, raw.duration_s),
         confidence=dict(raw.confidence),
+        starts_s=raw.starts_s,
     )
 
 
@@ -197,6 +205,7 @@ class _Raw:
     melody: tuple[MelodyNote, ...]
     sections: tuple[Section, ...]
     confidence: dict[str, float] = field(default_factory=dict)
+    starts_s: float = 0.0
 
 
 def _nearest(beats: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:

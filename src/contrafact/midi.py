@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ from contrafact.decoding import MAX_S, MIN_S
 from contrafact.errors import InputError, OutputError
 from contrafact.files import write_bytes
 from contrafact.inputs import Limits, open_input, parse
-from contrafact.score import BeatGrid, Floats, Note, Part, Score
+from contrafact.midi_grid import Clock, grid_of
+from contrafact.score import BeatGrid, Note, Part, Score
 
 MAX_NOTES = 1_000_000  # with controllers, tempo and metre events
 MAX_BYTES = 32 << 20
-MAX_BEATS = 100_000
-MAX_METRES = 1000  # more changes than that are damage, or no metre at all
-DEFAULT_TEMPO = 500_000  # microseconds a quarter, until a file says otherwise
 TICKS_PER_QUARTER = 1920  # at 40 beats a minute a tick is 0.8 ms
 DRUM_CHANNEL = 9
 
@@ -41,8 +38,8 @@ def is_midi(path: Path) -> bool:
 def read_midi(path: Path) -> Score:
     """The notes of a MIDI file in seconds, a part for each track, channel and program.
 
-    The score has a beat grid where the file states tempo or metre and its notes were indeed played to them: the file
-    of a performance without a click counts beats too, but they mean nothing.
+    The score has a beat grid where the file states tempo or metre and its notes were indeed played to them; see
+    `midi_grid.grid_of`.
 
     Raises:
         InputError: the file cannot be opened or parsed, or holds no notes, over a million, under 1 s or over 3 h.
@@ -57,56 +54,17 @@ def read_midi(path: Path) -> Score:
         raise _too_many(path)
     if "refused" in facts or facts["ticks_per_quarter"] <= 0 or facts["ticks_per_s"] == 0:
         raise InputError("INPUT_DAMAGED", f"{path.name!r} is a damaged MIDI file.", "Export it again.")
-    clock = _Clock.of(facts)
+    clock = Clock.of(facts)
     parts, end_tick = _parts(path, facts["parts"], np.frombuffer(numbers, dtype="<i4"), clock)
-    score = Score(parts, _grid(facts, clock, end_tick))
-    return score if score.grid and _is_played_to(score.parts, score.grid) else Score(score.parts)
+    return Score(parts, grid_of(facts, clock, parts, end_tick))
 
 
 def _too_many(path: Path) -> InputError:
     return InputError("INPUT_TOO_MANY_NOTES", f"{path.name!r} holds over a million notes.", "Give a song.")
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """The tempo map: seconds at ticks.
-
-    Attributes:
-        ticks: where each tempo begins, the first at 0, increasing.
-        times_s: seconds there.
-        s_per_tick: from there on.
-        ticks_per_quarter: division of the file.
-    """
-
-    ticks: Floats
-    times_s: Floats
-    s_per_tick: Floats
-    ticks_per_quarter: int
-
-    @classmethod
-    def of(cls, facts: dict[str, Any]) -> _Clock:
-        division = facts["ticks_per_quarter"]
-        if facts["ticks_per_s"]:
-            return cls(np.zeros(1), np.zeros(1), np.asarray([1 / facts["ticks_per_s"]]), division)
-        tempo_at = {0: DEFAULT_TEMPO} | {t: mspq for t, mspq in sorted(facts["tempos"]) if mspq > 0 and t >= 0}
-        ticks = np.asarray(list(tempo_at), dtype=np.float64)
-        s_per_tick = np.asarray(list(tempo_at.values()), dtype=np.float64) / 1e6 / division
-        times_s = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * s_per_tick[:-1])])
-        return cls(ticks, times_s, s_per_tick, division)
-
-    def quarter_s(self, tick: int) -> float:
-        """Length of a quarter at a tick in seconds."""
-        at = np.searchsorted(self.ticks, tick, side="right") - 1
-        return float(self.s_per_tick[at]) * self.ticks_per_quarter
-
-    def seconds(self, ticks: NDArray[Any]) -> Floats:
-        """Seconds at ticks >= 0."""
-        at = np.searchsorted(self.ticks, ticks, side="right") - 1
-        return np.asarray(self.times_s[at] + (ticks - self.ticks[at]) * self.s_per_tick[at])
-
-
 def _parts(
-    path: Path, about: Sequence[dict[str, Any]], numbers: NDArray[np.int32], clock: _Clock
+    path: Path, about: Sequence[dict[str, Any]], numbers: NDArray[np.int32], clock: Clock
 ) -> tuple[tuple[Part, ...], int]:
     """Parts in seconds, and the tick at which the last note ends."""
     tables, position = [], 0
@@ -131,7 +89,7 @@ def _check_length(path: Path, end_s: float) -> None:
         raise InputError("INPUT_TOO_LONG", f"{path.name!r} is longer than 3 hours.", "Cut it into songs.")
 
 
-def _part(name: str, about: dict[str, Any], notes: NDArray[np.int64], pedals: NDArray[np.int64], clock: _Clock) -> Part:
+def _part(name: str, about: dict[str, Any], notes: NDArray[np.int64], pedals: NDArray[np.int64], clock: Clock) -> Part:
     onsets, ends = clock.seconds(notes[:, 0]), clock.seconds(notes[:, 0] + notes[:, 1])
     rows = zip(onsets.tolist(), (ends - onsets).tolist(), notes[:, 2].tolist(), notes[:, 3].tolist(), strict=True)
     spans = zip(clock.seconds(pedals[:, 0]).tolist(), clock.seconds(pedals.sum(axis=1)).tolist(), strict=True)
@@ -146,63 +104,6 @@ def _distinct(names: Sequence[str]) -> list[str]:
         used.add(chosen)
         result.append(chosen)
     return result
-
-
-def _grid(facts: dict[str, Any], clock: _Clock, end_tick: int) -> BeatGrid | None:
-    """Beats and bars as the file states them, up to the beat after ``end_tick``; None where it states none."""
-    stated = len(facts["tempos"]) + len(facts["metres"])
-    if facts["ticks_per_s"] or not stated or len(facts["metres"]) > MAX_METRES:
-        return None
-    ticks, downbeats, in_three = np.zeros(0), np.zeros(0, dtype=np.int64), 0
-    for start, stop, numerator, denominator in _spans_of_metre(facts["metres"], end_tick):
-        quarters, per_bar = beat_of(numerator, denominator, clock.quarter_s(start))
-        unit = quarters * clock.ticks_per_quarter
-        beats = int(np.ceil((stop - start) / unit - 1e-6)) + (stop == end_tick)
-        if len(ticks) + beats > MAX_BEATS:
-            return None
-        downbeats = np.concatenate([downbeats, len(ticks) + np.arange(0, beats, per_bar)])
-        ticks = np.concatenate([ticks, start + unit * np.arange(beats)])
-        in_three += beats if per_bar % 3 == 0 else -beats
-    beats_s = clock.seconds(ticks)
-    if len(beats_s) < 2 or (np.diff(beats_s) <= 0).any():
-        return None
-    return BeatGrid(beats_s, downbeats, 3 if in_three > 0 else 4)
-
-
-def _spans_of_metre(metres: Iterable[tuple[int, int, int]], end_tick: int) -> list[tuple[int, int, int, int]]:
-    """(start, end, numerator, denominator) from tick 0 to ``end_tick``; 4/4 until a file says otherwise."""
-    at = {0: (4, 4)} | {t: (n, d) for t, n, d in sorted(metres) if n > 0 and d > 0 and 0 <= t < end_tick}
-    return [(start, stop, *at[start]) for start, stop in pairwise([*at, end_tick])]
-
-
-def beat_of(numerator: int, denominator: int, quarter_s: float) -> tuple[float, int]:
-    """Length of the felt beat in quarters, and beats a bar, of a metre; bars of two become halves of bars of four.
-
-    Args:
-        numerator: 6 of 6/8.
-        denominator: 8 of 6/8.
-        quarter_s: length of a quarter in seconds, which decides whether 6/8 goes in three or in two.
-    """
-    quarters = numerator * 4 / denominator
-    if denominator == 8 and numerator == 12:
-        return 1.5, 4
-    if denominator == 8 and numerator % 3 == 0:
-        eighths_are_beats = quarter_s / 2 > 60 / 280  # as fast as a jazz waltz gets
-        return (0.5, 3) if eighths_are_beats else (1.5, 3 if numerator == 9 else 4)
-    if quarters != int(quarters):
-        return 4 / denominator, numerator
-    if quarters in (1, 3, 5, 7):
-        return 1.0, int(quarters)
-    return 1.0, 3 if quarters % 3 == 0 else 4
-
-
-def _is_played_to(parts: Iterable[Part], grid: BeatGrid) -> bool:
-    """Whether onsets prefer some subdivision of the beat: mean resultant length of their phases >= 0.3."""
-    onsets = np.asarray([n.onset_s for p in parts for n in p.notes])
-    if len(onsets) < 16:
-        return True
-    beats = np.asarray(grid.beat_at(onsets))
-    return bool(max(abs(np.exp(2j * np.pi * k * beats).mean()) for k in (1, 2, 3, 4, 6)) >= 0.3)
 
 
 def write_midi(score: Score, path: Path) -> None:

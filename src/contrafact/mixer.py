@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.audio import Format, Recording, Samples, Writer
+from contrafact.audio import Recording, Samples, Writer
 from contrafact.dsp.limiter import limiter_gain
 from contrafact.dsp.loudness import ABSOLUTE_GATE_LUFS, STEP, KWeighted, TruePeak, by_steps, loudness
 from contrafact.dsp.reverb import Convolver, room_response
 from contrafact.errors import OutputError
 from contrafact.files import output_error
 from contrafact.runtime import cores
+from contrafact.settings import Format
 from contrafact.workplace import safe_name
 
 TARGET_LUFS = -14.0

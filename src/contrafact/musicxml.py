@@ -141,12 +141,16 @@ def _write_measures(
     flats = _fifths(sheet.key) < 0
     metre = 0
     chords, sections = list(sheet.chords), list(sheet.sections)
-    for number, measure in enumerate(voice.measures, start=1):
-        node = _add(part, "measure", number=str(number))
-        if metre != measure.beats:
-            _attributes(node, voice, sheet.key, measure.beats, beat_type, first=number == 1)
-            metre = measure.beats
-        if leading and number == 1 and sheet.tempo_bpm > 0:
+    has_pickup = len(voice.measures) > 1 and voice.measures[0].beats < grid.beats_per_bar
+    for place, measure in enumerate(voice.measures):
+        is_pickup = has_pickup and place == 0  # counted as bar 0, and written in the metre of the bars that follow
+        implicit = {"implicit": "yes"} if is_pickup else {}
+        node = _add(part, "measure", number=str(place + (not has_pickup)), **implicit)
+        beats = grid.beats_per_bar if is_pickup else measure.beats
+        if metre != beats:
+            _attributes(node, voice, sheet.key, beats, beat_type, first=place == 0)
+            metre = beats
+        if leading and place == 0 and sheet.tempo_bpm > 0:
             _tempo(node, sheet)
         marks = _marks(chords, sections, grid, measure) if leading else []
         for event in measure.events:

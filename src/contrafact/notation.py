@@ -46,11 +46,11 @@ class Measure:
 
 
 def bar_spans(grid: BeatGrid, end_s: float) -> list[tuple[int, int]]:
-    """(first beat, beats) of every bar up to ``end_s``; what lies before the first downbeat is a short bar."""
+    """(first beat, beats) of every bar up to ``end_s``; before the first downbeat whole bars after a pickup."""
     last = max(int(np.ceil(grid.beat_at(end_s))), int(grid.downbeats[-1]) + 1 if len(grid.downbeats) else 1)
     starts = [int(d) for d in grid.downbeats if d < last] or [0]
-    if starts[0] > 0:
-        starts.insert(0, 0)
+    while starts[0] > 0:
+        starts.insert(0, max(0, starts[0] - grid.beats_per_bar))
     while starts[-1] + grid.beats_per_bar < last:
         starts.append(starts[-1] + grid.beats_per_bar)
     ends = [*starts[1:], max(last, starts[-1] + grid.beats_per_bar)]

@@ -81,6 +81,7 @@ class Registry:
 TRANSCRIBERS = Registry("transcriber", "contrafact.transcribers")
 LEADSHEETS = Registry("lead-sheet reader", "contrafact.leadsheets")
 PLAYERS = Registry("player", "contrafact.players")
+HARMONIZERS = Registry("harmonizer", "contrafact.harmonizers")
 ARRANGERS = Registry("arranger", "contrafact.arrangers")
 RENDERERS = Registry("renderer", "contrafact.renderers")
 VOCODERS = Registry("vocoder", "contrafact.vocoders")
@@ -88,6 +89,7 @@ FAMILIES = {
     "transcribers": TRANSCRIBERS,
     "leadsheets": LEADSHEETS,
     "players": PLAYERS,
+    "harmonizers": HARMONIZERS,
     "arrangers": ARRANGERS,
     "renderers": RENDERERS,
     "vocoders": VOCODERS,

@@ -65,8 +65,8 @@ class BeatGrid:
 
     Attributes:
         beats_s: increasing times of all beats, shape (beats,).
-        downbeats: indices into ``beats_s`` where bars start, increasing.
-        beats_per_bar: 3 or 4 (a bar cut short by an error of the tracker may differ).
+        downbeats: indices into ``beats_s`` where bars start, increasing; none where bars are unknown.
+        beats_per_bar: 2 (of dotted quarters), 3 or 4 (a bar cut short by an error of the tracker may differ).
     """
 
     beats_s: Floats
@@ -125,7 +125,8 @@ class Transcription:
     """Notes heard in a recording, and the network's activations behind them.
 
     Attributes:
-        score: one part "piano" with all notes heard, no grid.
+        score: one part "piano" with all notes heard, no grid; where a MIDI file states them, the grid, and the melody
+            as a part of its own named "melody".
         frame_rate: frames per second of the activations; frame i is centred on i / frame_rate seconds.
         onset: float32 (frames, 88), probability that MIDI pitch 21 + column starts.
         note: float32 (frames, 88), probability that it sounds.

@@ -8,6 +8,7 @@ from typing import Literal
 from contrafact.errors import SettingsError
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
+Reader = Literal["neural", "heuristic"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Knobs:
 
     Attributes:
         harmony: 0 (the song's own triads) to 1 (the style's own reharmonization).
+        harmonizer: who finds the chords, see `contrafact models`; "" is the style's own choice.
         swing: 1 is the style's own swing at the song's tempo, 0 straight eighths.
         density: 0 to 1, how much the players talk around the song; 0.5 is the style's own measure.
         melody_instrument: who plays the melody; "" is the style's own choice.
@@ -23,6 +25,7 @@ class Knobs:
     """
 
     harmony: float = 1.0
+    harmonizer: str = ""
     swing: float = 1.0
     density: float = 0.5
     melody_instrument: str = ""
@@ -47,6 +50,7 @@ class Settings:
         preview_s: cover only so many seconds from the start; 0 covers the whole song.
         soundfont: path of an SF2 or SF3 file; "" finds FluidR3_GM.
         format: audio format of the results.
+        reader: who hears notes and lead sheet: the network, or basic-pitch and signal processing.
     """
 
     style: str = "jazz-trio"
@@ -56,6 +60,7 @@ class Settings:
     preview_s: float = 0.0
     soundfont: str = ""
     format: Format = "wav"
+    reader: Reader = "heuristic"
 
     def __post_init__(self) -> None:
         if not -12 <= self.transpose <= 12:

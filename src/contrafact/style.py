@@ -50,6 +50,7 @@ class Style:
         swing: measure of swing at knob 1: 1 for swing, 0 for even eighths.
         column: whose ranges it is judged by, see `metrics.style.COLUMNS`.
         column_in_three: the same for songs that are played in three.
+        harmonizer: registry name of who finds the chords.
         harmony: whose rates the chords keep in four, a name in `theory.reharmonize.PROFILES`; in three it is "waltz".
         metre: "source" (four stays four, six becomes three), "4/4" (six becomes four), or "3/4" (all in three).
         arranger: registry name.
@@ -65,6 +66,7 @@ class Style:
     column_in_three: str
     harmony: str
     metre: Literal["source", "4/4", "3/4"] = "source"
+    harmonizer: str = "jazz_rules"
     arranger: str = "band"
     mix: Mix = field(default_factory=Mix)
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX, output_error
 
 NAME_BYTES = 180  # leaves room for the style and a number within the 255 bytes that file systems allow
 NAMESAKES = 1000
+LOCK = "lock"
+UNLOCKED_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,19 @@ def safe_name(name: str) -> str:
     return text.rstrip(" .") or "song"
 
 
-def target_folder(out: Path, name: str, digest: str) -> Path:
-    """``out/name``, or the first ``name-2``, ``name-3``, ... that is free or holds a cover of the same input."""
+def target_folder(out: Path, name: str, digest: str, asked: dict[str, Any], *, force: bool = False) -> Path:
+    """``out/name``, or the first ``name-2``, ``name-3``, ... that is free or holds this very cover.
+
+    A cover of another input, or of this one with other settings, keeps its folder; so does this cover where its files
+    were changed since, unless ``force`` says that it may be replaced.
+    """
     for number in range(1, NAMESAKES):
         folder = out / (name if number == 1 else f"{name}-{number}")
         try:
             there = folder.exists()
         except OSError as cause:
             raise output_error(folder, cause) from cause
-        if not there or (read_report(folder) or {}).get("source", {}).get("sha256") == digest:
+        if not there or (_is_of(read_report(folder), digest, asked) and (force or finished(folder, digest, asked))):
             return folder
     raise OutputError("OUTPUT_NAME", f"There are too many folders named {name!r} in {out}.", "Choose another -o.")
 
@@ -63,11 +71,15 @@ def read_report(folder: Path) -> dict[str, Any] | None:
 def finished(folder: Path, digest: str, asked: dict[str, Any]) -> dict[str, Any] | None:
     """The report of a complete cover of this input with these settings, or None."""
     report = read_report(folder)
-    if report is None or report.get("source", {}).get("sha256") != digest or report.get("settings") != asked:
+    if report is None or not _is_of(report, digest, asked):
         return None
     sizes = report.get("files", {})
     whole = all((folder / f).is_file() and (folder / f).stat().st_size == size for f, size in sizes.items())
     return report if whole and sizes else None
+
+
+def _is_of(report: dict[str, Any] | None, digest: str, asked: dict[str, Any]) -> bool:
+    return report is not None and report["source"].get("sha256") == digest and report["settings"] == asked
 
 
 @contextmanager
@@ -88,6 +100,7 @@ def workplace(target: Path) -> Iterator[Workplace]:
         work = Workplace(root / "cover", root / "scratch")
         work.folder.mkdir(parents=True)
         work.scratch.mkdir()
+        lock = _locked(root)
     except OSError as cause:
         raise output_error(out, cause) from cause
     try:
@@ -97,6 +110,7 @@ def workplace(target: Path) -> Iterator[Workplace]:
         except OSError as cause:
             raise output_error(target, cause) from cause
     finally:
+        lock.close()
         shutil.rmtree(root, ignore_errors=True)
         if not there:
             with suppress(OSError):
@@ -104,9 +118,9 @@ def workplace(target: Path) -> Iterator[Workplace]:
 
 
 def _publish(folder: Path, target: Path, aside: Path) -> None:
-    ours, theirs = read_report(folder), read_report(target)
-    if ours and theirs and ours["source"].get("sha256") != theirs["source"].get("sha256"):
-        sentence = f"{target} was taken meanwhile by the cover of another song of the same name."
+    ours = read_report(folder)
+    if ours and target.exists() and not _is_of(read_report(target), ours["source"].get("sha256", ""), ours["settings"]):
+        sentence = f"{target} was taken meanwhile by something else of the same name."
         raise OutputError("OUTPUT_TAKEN", sentence, "Cover the song again; it will get a name of its own.")
     if target.exists():
         target.rename(aside)
@@ -119,18 +133,29 @@ def _publish(folder: Path, target: Path, aside: Path) -> None:
 
 
 def sweep(out: Path) -> None:
-    """Remove workplaces whose process is gone."""
+    """Remove workplaces that nobody works in any more."""
     for leftover in out.glob(f"{PARTIAL_PREFIX}*-*"):
-        owner = leftover.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
+        if leftover.is_dir() and _is_left(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
-    with suppress(ProcessLookupError):
-        try:
-            os.kill(process, 0)
-        except PermissionError:
+def _locked(root: Path) -> IO[bytes]:
+    """The open file that tells others, in other containers on the same disk too, that somebody works in ``root``."""
+    file = (root / LOCK).open("wb")
+    with suppress(OSError):  # a disk without locks: `_is_left` cannot take one either
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _is_left(root: Path) -> bool:
+    """Whether the lock is free; where it was not even made, whether there was ample time to make it."""
+    try:
+        with (root / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        return True
+    except FileNotFoundError:
+        with suppress(OSError):
+            return time.time() - root.stat().st_mtime > UNLOCKED_S
+    except OSError:
+        return False
     return False

@@ -267,3 +267,18 @@ def test_a_player_hears_the_parts_before_it() -> None:
 def test_an_hour_of_music() -> None:
     sheet = song(bars=1800)
     check(sheet, band("jazz-trio", sheet))
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_the_last_chord_is_one_and_the_tune_ends_with_it(name: str) -> None:
+    """The song is cut off in bars without harmony, at a note that had only begun."""
+    sheet = song(bars=24)
+    end_s = sheet.duration_s
+    chords = (*(c for c in sheet.chords if c.end_s <= end_s - 8), Chord(end_s - 8, end_s, "N"))
+    melody = (*(n for n in sheet.melody if n.onset_s < end_s - 9), MelodyNote(end_s - 0.3, 0.3, 70))
+    played = band(name, replace(sheet, chords=chords, melody=melody)).score
+    last_s = {p.name: max(n.onset_s for n in p.notes) for p in played.parts}
+    assert last_s["melody"] < end_s - 0.6
+    harmonic = [p for p in played.parts if not p.is_drums and p.name != "melody"]
+    finals = [[n for n in p.notes if n.end_s - n.onset_s > 1.5 and n.onset_s > end_s - 13] for p in harmonic]
+    assert all(finals), "everybody holds the final chord"

@@ -12,9 +12,11 @@ import pytest
 from contrafact.arrangers._contract import Arrangement
 from contrafact.errors import ContrafactError, SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
-from contrafact.registry import ARRANGERS, PLAYERS
+from contrafact.players._instruments import INSTRUMENTS
+from contrafact.registry import ARRANGERS, HARMONIZERS, PLAYERS
 from contrafact.score import Part, Score
 from contrafact.theory.chords import parse
+from contrafact.theory.transpose import transpose
 
 SWUNG = {"harmony": 0.0}
 
@@ -74,6 +76,32 @@ def test_swing_moves_off_beats_only(swing: float, low: float, high: float) -> No
     assert turned.sheet.chords == normal.sheet.chords
 
 
+@pytest.mark.parametrize("name", ["jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad"])
+@pytest.mark.parametrize("semitones", [-12, -5, 5, 7, 12])
+def test_transposing_moves_the_melody_so_far_and_leaves_the_band_its_register(name: str, semitones: int) -> None:
+    settings = {"style": name, "knobs": SWUNG | {"density": 0.0, "melody_instrument": "piano"}}
+    normal = ARRANGERS.build("band", **settings)(song(), Score(()), 7)
+    moved = ARRANGERS.build("band", **settings)(transpose(song(), semitones), Score(()), 7)
+    ours, theirs = part(normal, "melody").notes, part(moved, "melody").notes
+    assert [n.onset_s for n in ours] == pytest.approx([n.onset_s for n in theirs])
+    assert {b.pitch - a.pitch for a, b in zip(ours, theirs, strict=True)} == {semitones}
+    for one in normal.score.parts[1:]:
+        if not one.is_drums:
+            middles = [np.median([n.pitch for n in p.notes]) for p in (one, part(moved, one.name))]
+            assert abs(middles[0] - middles[1]) < 8, "chords may make room under a low melody"
+
+
+@pytest.mark.parametrize(("name", "semitones"), [("flute", -12), ("trumpet", 12), ("tenor-sax", 12)])
+def test_an_instrument_that_cannot_follow_stays_where_it_can_play(name: str, semitones: int) -> None:
+    settings = {"style": "jazz-trio", "knobs": SWUNG | {"melody_instrument": name}}
+    normal = ARRANGERS.build("band", **settings)(song(), Score(()), 7)
+    moved = ARRANGERS.build("band", **settings)(transpose(song(), semitones), Score(()), 7)
+    pitches = [np.array([n.pitch for n in part(a, "melody").notes]) for a in (normal, moved)]
+    assert pitches[1].min() >= INSTRUMENTS[name].lowest
+    assert pitches[1].max() <= INSTRUMENTS[name].highest
+    assert abs(np.median(pitches[0]) - np.median(pitches[1])) in (0, 12)
+
+
 def test_density_adds_talk_and_leaves_time_and_song_alone() -> None:
     thin, thick = arranged(density=0.0), arranged(density=1.0)
     snares = [sum(n.pitch == 38 for n in part(a, "drums").notes) for a in (thin, thick)]
@@ -97,6 +125,15 @@ def test_harmony_changes_chords_and_keeps_timing_of_drums_and_melody() -> None:
     assert part(plain, "drums") == part(rich, "drums")
     heads = [_head(a) for a in (plain, rich)]
     assert heads[0] == heads[1]
+
+
+def test_another_harmonizer_finds_other_chords_for_the_same_song() -> None:
+    ours, theirs = (arranged(harmony=1.0, harmonizer=name) for name in HARMONIZERS.names())
+    assert [c.symbol for c in ours.sheet.chords] != [c.symbol for c in theirs.sheet.chords]
+    assert part(ours, "drums") == part(theirs, "drums")
+    assert _head(ours) == _head(theirs)
+    with pytest.raises(SettingsError, match="jazz_rules"):
+        arranged(harmonizer="jazz_rule")
 
 
 def _head(arrangement: Arrangement) -> list[tuple[float, int]]:

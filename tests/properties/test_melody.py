@@ -119,3 +119,24 @@ def test_each_setting_does_what_it_says() -> None:
     leaps = [np.abs(np.diff([n.pitch for n in track(leaping, leap_cost=c)])).mean() for c in (0.0, 20.0)]
     assert leaps[1] < 0.5 * leaps[0]
     assert min(n.duration_s for n in track(trill + tune(), shortest_s=0.3)) >= 0.3
+    touched = held(1.05)
+    assert len(track(touched, restrike=0.0)) > len(track(touched)) == 8
+
+
+def held(at_beats: float) -> list[Event]:
+    """Notes of two beats that the band, which has other notes too, strikes again inside."""
+    lead = [(2 + i, 0.95, 67 + i % 2, 0.7) for i in range(8)]
+    return lead + [(a + at_beats / 2, 0.9 - at_beats / 2, p, 0.72) for a, _, p, _ in lead]
+
+
+def test_a_held_tone_that_the_band_strikes_too_is_one_note() -> None:
+    """The band's stroke comes beside the half beats, and the tone that sounds does not rise."""
+    melody = track(held(0.85))
+    assert [(round(n.onset_s, 1), n.pitch) for n in melody] == [(2 + i, 67 + i % 2) for i in range(8)]
+
+
+def test_a_tone_that_is_sung_again_is_two_notes() -> None:
+    twice = [(2 + i + k / 2, 0.45, 67 + i % 2, 0.7) for i in range(8) for k in (0, 1)]
+    assert [(round(n.onset_s, 1), n.pitch) for n in track(twice)] == [
+        (2 + i + k / 2, 67 + i % 2) for i in range(8) for k in (0, 1)
+    ]

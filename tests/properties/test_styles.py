@@ -16,7 +16,7 @@ from contrafact.errors import SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.metrics.style import COLUMNS, score_all, statistics
 from contrafact.mixer import Channel
-from contrafact.registry import ARRANGERS, PLAYERS
+from contrafact.registry import ARRANGERS, HARMONIZERS, PLAYERS
 from contrafact.score import Score
 from contrafact.style import Style
 from contrafact.theory.reharmonize import PROFILES
@@ -32,6 +32,7 @@ def test_a_style_names_what_exists_and_mixes_every_part(name: str) -> None:
     assert chosen.summary
     assert {chosen.column, chosen.column_in_three} <= set(COLUMNS)
     assert chosen.harmony in PROFILES
+    assert chosen.harmonizer in HARMONIZERS.names()
     assert chosen.arranger in ARRANGERS.names()
     assert {p.player for p in chosen.parts} <= set(PLAYERS.names())
     assert chosen.parts[0].name == "melody"

@@ -53,6 +53,24 @@ def test_a_killed_run_is_swept_by_the_next_and_a_living_one_is_not(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["y"]
 
 
+def test_a_workplace_is_living_whatever_its_process_is_called(tmp_path, monkeypatch):
+    """In another container its number is free, or somebody else's."""
+    monkeypatch.setattr(os, "getpid", lambda: 2**22 + 5)
+    with workplace(tmp_path / "x") as work:
+        sweep(tmp_path)
+        assert work.folder.exists()
+    with workplace(tmp_path / "y") as work:
+        root = work.folder.parent
+        (root / "lock").unlink()
+        sweep(tmp_path)
+        assert root.exists(), "perhaps it is about to be locked"
+        os.utime(root, (0, 0))
+        sweep(tmp_path)
+        assert not root.exists()
+        work.folder.mkdir(parents=True)
+        fill(work)
+
+
 def test_a_cover_counts_as_finished_only_when_whole_and_as_asked(tmp_path):
     with workplace(tmp_path / "s") as work:
         fill(work, "digest", {"seed": 1})
@@ -65,10 +83,10 @@ def test_a_cover_counts_as_finished_only_when_whole_and_as_asked(tmp_path):
 
 def test_two_inputs_of_one_name_get_two_folders_and_each_finds_its_own(tmp_path):
     for digest in ("first", "second", "third"):
-        with workplace(target_folder(tmp_path, "song.jazz", digest)) as work:
+        with workplace(target_folder(tmp_path, "song.jazz", digest, {})) as work:
             fill(work, digest)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["song.jazz", "song.jazz-2", "song.jazz-3"]
-    assert target_folder(tmp_path, "song.jazz", "second").name == "song.jazz-2"
+    assert target_folder(tmp_path, "song.jazz", "second", {}).name == "song.jazz-2"
 
 
 @pytest.mark.parametrize(
@@ -109,9 +127,41 @@ def test_an_unwritable_folder_is_a_typed_error(tmp_path):
         pass
 
 
+def test_other_settings_get_a_folder_of_their_own_and_each_finds_it_again(tmp_path):
+    for seed in (0, 7, 9):
+        with workplace(target_folder(tmp_path, "song.jazz", "d", {"seed": seed})) as work:
+            fill(work, "d", {"seed": seed})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["song.jazz", "song.jazz-2", "song.jazz-3"]
+    for force in (False, True):
+        assert target_folder(tmp_path, "song.jazz", "d", {"seed": 7}, force=force).name == "song.jazz-2"
+        assert target_folder(tmp_path, "song.jazz", "d", {"seed": 8}, force=force).name == "song.jazz-4"
+
+
+def test_what_a_user_changed_in_a_cover_is_replaced_by_force_alone(tmp_path):
+    with workplace(target_folder(tmp_path, "song.jazz", "d", {})) as work:
+        fill(work)
+    (tmp_path / "song.jazz" / "cover.wav").write_bytes(b"mixed anew by hand")
+    assert target_folder(tmp_path, "song.jazz", "d", {}).name == "song.jazz-2"
+    assert target_folder(tmp_path, "song.jazz", "d", {}, force=True).name == "song.jazz"
+
+
+@pytest.mark.parametrize("meanwhile", ["settings", "folder"])
+def test_what_took_the_name_meanwhile_is_not_replaced(tmp_path, meanwhile):
+    target = tmp_path / "song.jazz"
+    with pytest.raises(OutputError, match="meanwhile"), workplace(target) as slow:
+        fill(slow, "d", {"seed": 1})
+        if meanwhile == "folder":
+            target.mkdir()
+            (target / "mine.txt").write_text("a user's own")
+        else:
+            with workplace(target) as fast:
+                fill(fast, "d", {"seed": 2})
+    assert (target / "mine.txt").exists() if meanwhile == "folder" else finished(target, "d", {"seed": 2})
+
+
 def test_a_cover_of_another_song_that_was_finished_meanwhile_is_not_replaced(tmp_path):
     target = tmp_path / "song.jazz"
-    with pytest.raises(OutputError, match="another song"), workplace(target) as slow:
+    with pytest.raises(OutputError, match="meanwhile"), workplace(target) as slow:
         fill(slow, "second")
         with workplace(target) as fast:
             fill(fast, "first")
@@ -124,7 +174,7 @@ def test_a_damaged_report_counts_as_none(tmp_path, text):
     (tmp_path / "song.jazz").mkdir()
     (tmp_path / "song.jazz" / "report.json").write_text(text)
     assert not finished(tmp_path / "song.jazz", "d", {})
-    assert target_folder(tmp_path, "song.jazz", "d").name == "song.jazz-2"
+    assert target_folder(tmp_path, "song.jazz", "d", {}).name == "song.jazz-2"
 
 
 @pytest.mark.parametrize("name", ["- -", ". .", "...", " ", "", "-.-"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from contrafact.data.shards import Item, write_manifest, write_shard
+from contrafact.data.truth import Truth
 
 SHORT = ["loop.batch_size=2"]
 
@@ -32,6 +33,25 @@ def vocos(folder: Path) -> list[str]:
     return [*small, "data.frames=24", f"data.folder='{tones(folder)}'", "training.windows=[384, 768]", *SHORT]
 
 
+def leadsheet(folder: Path) -> list[str]:
+    """Three seconds of noise under a tune of six notes."""
+    samples = (0.1 * np.random.default_rng(0).standard_normal(3 * 22_050)).astype(np.float32)
+    truth = Truth(
+        beats_s=np.arange(0, 3, 0.5),
+        downbeats_s=np.array([0.0, 2.0]),
+        chords_s=np.array([[0.0, 3.0]]),
+        chords=np.array([[0, 1, 0]], np.int16),
+        key=np.array([0, 0], np.int16),
+        metre=np.array([4], np.int16),
+        melody_hz=np.full(301, 440.0, np.float32),
+        notes=np.array([[k / 2, k / 2 + 0.4, 69, 0] for k in range(6)]),
+    )
+    shard = write_shard(folder, 0, "tiny", 22_050, [Item({}, samples, {}, truth.arrays())])
+    write_manifest(folder, {}, [shard])
+    small = ["config.channels=4", "config.width=8", "config.layers=2", "data.frames=64", "loop.batch_size=2"]
+    return [*small, f"data.folder='{folder}'"]
+
+
 def deep_griffin_lim(folder: Path) -> list[str]:
     """A narrow network with small kernels and windows."""
     small = ["config.channels=2", "config.first_kernel=3", "config.kernel=3", "training.rounds=2", "data.frames=12"]
@@ -52,6 +72,7 @@ def waveglow(folder: Path) -> list[str]:
 
 
 TINY: dict[str, Callable[[Path], list[str]]] = {
+    "leadsheets/neural": leadsheet,
     "vocoders/deep_griffin_lim": deep_griffin_lim,
     "vocoders/vocos": vocos,
     "vocoders/waveglow": waveglow,

@@ -135,7 +135,7 @@ def test_chord_overlaps_are_those_of_mir_eval(seeds: tuple[int, int]) -> None:
     a, b = (song(s) for s in seeds)
     rich = {"maj": "maj9", "min": "min7", "7": "7(b9,b13)", "min7": "min11", "dim": "hdim7"}
     b = replace(b, chords=tuple(replace(c, symbol=c.symbol.replace(*_swap(c.symbol, rich))) for c in b.chords))
-    harmonies = [content._harmony(s.chords, a.grid) for s in (a, b)]
+    harmonies = [content.harmony_of(s.chords, a.grid) for s in (a, b)]
     seconds = np.repeat(np.diff(a.beats_s), content.FRAMES) / content.FRAMES
     spans = np.array([(c.start_s, c.end_s) for c in a.chords])
     labels = [[c.symbol for c in s.chords] for s in (a, b)]

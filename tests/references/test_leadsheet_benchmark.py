@@ -11,6 +11,7 @@ import pytest
 
 from contrafact.data import pop909
 from contrafact.errors import MissingError
+from contrafact.leadsheet import MelodyNote
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CORPUS_TIMEOUT_S = 900
@@ -67,6 +68,17 @@ def test_the_songs_are_those_that_the_rule_draws(
 
 
 @pytest.mark.slow
+def test_a_stuttering_melody_is_told_from_a_true_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import leadsheet
+
+    truth = [MelodyNote(0.5 * i, 0.4, 60 + i) for i in range(8)]
+    stuttering = [MelodyNote(0.5 * i + 0.2 * k, 0.2, 60 + i) for i in range(8) for k in (0, 1)]
+    assert leadsheet.note_scores(truth, truth) == {"notes_ratio": 1.0, "onset_f": 1.0}
+    assert leadsheet.note_scores(truth, stuttering) == {"notes_ratio": 2.0, "onset_f": pytest.approx(2 / 3)}
+    assert leadsheet.note_scores(truth, [])["onset_f"] == 0
+
+
 def test_the_script_scores_a_song(manifest: dict[str, list[str]]) -> None:
     command = [sys.executable, str(BENCHMARKS / "leadsheet.py"), "--songs", manifest["test"][-1]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=CORPUS_TIMEOUT_S, check=False)

@@ -9,7 +9,8 @@ import pretty_midi
 import pytest
 
 from contrafact.errors import OutputError
-from contrafact.midi import beat_of, midi_bytes, read_midi, write_midi
+from contrafact.midi import midi_bytes, read_midi, write_midi
+from contrafact.midi_grid import beat_of
 from contrafact.score import BeatGrid, Note, Part, Score
 
 
@@ -143,8 +144,9 @@ def test_files_in_film_frames_and_in_riff_are_read(tmp_path: Path) -> None:
         ((6, 4), 0.5, (1.0, 3)),
         ((5, 4), 0.5, (1.0, 5)),
         ((12, 8), 0.5, (1.5, 4)),
-        ((6, 8), 0.9, (0.5, 3)),
-        ((6, 8), 0.3, (1.5, 4)),
+        ((6, 8), 0.3, (1.5, 2)),
+        ((9, 8), 0.9, (0.5, 3)),
+        ((9, 8), 0.3, (1.5, 3)),
         ((7, 8), 0.5, (0.5, 7)),
     ],
 )

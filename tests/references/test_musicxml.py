@@ -36,7 +36,9 @@ def read(path: Path):
 def bars_are_full(score):
     for part in score.parts:
         for measure in part.getElementsByClass("Measure"):
-            assert measure.duration.quarterLength == measure.barDuration.quarterLength, measure
+            length = measure.barDuration.quarterLength - measure.paddingLeft
+            assert measure.duration.quarterLength == length, measure
+            assert measure.paddingLeft == 0 or measure.number == 0, measure
 
 
 @pytest.mark.parametrize(("metre", "quarters"), [("4/4", 1.0), ("3/4", 1.0), ("6/8", 1.5)])
@@ -77,9 +79,41 @@ def test_any_performance_gives_full_bars_and_keeps_every_pitch(tmp_path, seed):
     written = [n for n in score.parts[0].recurse().notes if not isinstance(n, music21.harmony.ChordSymbol)]
     pitches = {p.midi for n in written for p in n.pitches}
     assert {n.pitch for n in notes} == pitches
-    for part in score.parts:
-        for measure in part.getElementsByClass("Measure"):
-            assert measure.duration.quarterLength == measure.barDuration.quarterLength
+    bars_are_full(score)
+
+
+@pytest.mark.parametrize(
+    ("metre", "beats", "quarters"),
+    [("4/4", 1, 1.0), ("4/4", 3, 1.0), ("3/4", 2, 1.0), ("6/8", 1, 1.5), ("4/4", 6, 1.0)],
+)
+def test_a_pickup_is_bar_zero_in_the_metre_of_the_song(tmp_path, metre, beats, quarters):
+    """With six beats before the first bar line there are a pickup of two and a bar of four."""
+    per_bar = {"4/4": 4, "3/4": 3, "6/8": 2}[metre]
+    song = sheet(metre, first_downbeat=beats, melody=[MelodyNote(i * BEAT_S, BEAT_S * 0.95, 60 + i) for i in range(9)])
+    write_leadsheet(song, tmp_path / "lead.musicxml", "Tune")
+    parts = (Part("melody", 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in song.melody)),) * 2
+    write_score(song, Score(parts), tmp_path / "score.musicxml", "Tune")
+    for name in ("lead", "score"):
+        score = read(tmp_path / f"{name}.musicxml")
+        assert 'number="0" implicit="yes"' in (tmp_path / f"{name}.musicxml").read_text()
+        for part in score.parts:
+            bars = list(part.getElementsByClass("Measure"))
+            assert [bar.number for bar in bars] == list(range(len(bars)))
+            assert bars[0].duration.quarterLength == beats % per_bar * quarters
+            assert bars[0].paddingLeft == (per_bar - beats % per_bar) * quarters
+            assert [bar.offset for bar in bars[1:]] == [
+                (beats % per_bar + i * per_bar) * quarters for i in range(len(bars) - 1)
+            ]
+            assert [m.ratioString for m in part.recurse().getElementsByClass("TimeSignature")] == [metre]
+            heard = [n for n in part.recurse().notes if n.isNote and (n.tie is None or n.tie.type == "start")]
+            assert [n.getOffsetInHierarchy(score) for n in heard] == [i * quarters for i in range(9)]
+        bars_are_full(score)
+
+
+def test_a_song_that_starts_on_one_has_no_pickup(tmp_path):
+    write_leadsheet(sheet(), tmp_path / "x.musicxml", "Tune")
+    assert "implicit" not in (tmp_path / "x.musicxml").read_text()
+    assert [bar.number for bar in read(tmp_path / "x.musicxml").parts[0].getElementsByClass("Measure")] == [1, 2, 3, 4]
 
 
 def test_chord_symbols_sections_and_key_come_back(tmp_path):

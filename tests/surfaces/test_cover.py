@@ -82,6 +82,19 @@ def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_record
     assert {f: f.read_bytes() for f in before} == before
 
 
+def test_another_seed_does_not_touch_the_take_that_is_there(covered, band_recording):
+    before = {f: f.read_bytes() for f in covered.rglob("*") if f.is_file()}
+    words = ["--seed", 5, "--set", "swing=0", "--json"]
+    other = contrafact("cover", band_recording, "-o", covered.parent, *words)
+    assert other.returncode == 0, other.stderr
+    assert json.loads(other.stdout.splitlines()[-1])["folder"] == f"{covered}-2"
+    assert {f: f.read_bytes() for f in before} == before
+    assert "swing = 0" in (Path(f"{covered}-2") / "report.html").read_text()
+    assert "seed = 5" in (Path(f"{covered}-2") / "report.html").read_text()
+    again = contrafact("cover", band_recording, "-o", covered.parent, *words)
+    assert json.loads(again.stdout.splitlines()[-1])["event"] == "skipped"
+
+
 def test_no_training_or_drawing_package_is_imported(band_recording, tmp_path):
     script = (
         "import sys\n"
@@ -234,6 +247,12 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     assert figures["mca_copy"] == pytest.approx(1.0)
     assert figures["mca"] > figures["mca_other"]
     assert figures["qmax_copy"] < figures["qmax"]
+    told = contrafact("evaluate", band_recording, covered, check=True).stdout.splitlines()
+    assert len(told) == 2
+    for name, line, word in zip(("mca", "qmax"), told, ("higher is nearer", "lower is nearer"), strict=True):
+        assert word in line
+        value, copy, other = (f"{figures[name + anchor]:.3f}" for anchor in ("", "_copy", "_other"))
+        assert f"{value} (a copy of the song {copy}, the nearest other song {other})" in line
     voice = contrafact("evaluate", band_recording, covered, "--voice", covered / "stems" / "drums.wav", "--json")
     of_voice = {d["figure"]: d["value"] for d in map(json.loads, voice.stdout.splitlines())}
     assert of_voice["mca"] < figures["mca"], "drums sing nothing that the melody could follow"

@@ -151,6 +151,39 @@ def test_mute_and_solo_play_the_other_stems(browser):
     wait_for(browser, "!playing")
 
 
+def test_clicks_while_stems_are_decoded_are_heard_once_and_in_the_end(browser):
+    """Sounds that start must be one for each stem, whatever was clicked while nothing was ready; a pause stays one."""
+    browser.execute_script("""
+        silence(); playing = false; loading = null; window.started = 0; window.decoded = 0;
+        for (const stem of stems) { stem.buffer = null; stem.muted = stem.solo = false; }
+        const decode = BaseAudioContext.prototype.decodeAudioData, start = AudioBufferSourceNode.prototype.start;
+        BaseAudioContext.prototype.decodeAudioData = async function (bytes) {
+          const decoded = await decode.call(this, bytes);
+          await new Promise((done) => { window.release = [...(window.release || []), done]; });
+          window.decoded += 1;
+          return decoded;
+        };
+        AudioBufferSourceNode.prototype.start = function (...when) { window.started += 1; start.apply(this, when); };
+        seek(1);
+        for (const button of ["mute-bass", "play", "solo-bass", "mute-bass"]) byId(button).click();
+    """)
+    wait_for(browser, "window.release?.length === 2")
+    assert browser.execute_script("return [now(), window.started]") == [1, 0], "the place is kept meanwhile"
+    browser.execute_script("for (const done of window.release) done();")
+    wait_for(browser, "stems.every(s => s.node)")
+    assert browser.execute_script("return [window.started, window.decoded]") == [2, 2]
+    assert browser.find_element("id", "player-message").text == ""
+    browser.execute_script("""
+        setPlaying(false); loading = null; window.release = [];
+        byId("play").click(); byId("play").click();
+    """)
+    wait_for(browser, "window.release.length === 2")
+    browser.execute_script("for (const done of window.release) done();")
+    wait_for(browser, "window.decoded === 4")
+    assert browser.execute_script("return [playing, window.started, stems.some(s => s.node)]") == [False, 2, False]
+    browser.execute_script("""byId("solo-bass").click();""")
+
+
 def test_pictures_are_drawn(browser, tmp_path):
     wait_for(browser, "salience.complete && salience.naturalWidth > 0")
     browser.execute_script("seek(0.2)")

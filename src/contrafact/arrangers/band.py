@@ -8,15 +8,13 @@ from typing import Any
 
 from contrafact import style as styles
 from contrafact.arrangers._contract import Arrangement
-from contrafact.config import from_mapping
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._instruments import instrument
-from contrafact.registry import PLAYERS, Card
+from contrafact.registry import HARMONIZERS, PLAYERS, Card
 from contrafact.score import Part, Score
 from contrafact.settings import Knobs
 from contrafact.style import Style, StylePart
-from contrafact.theory.reharmonize import Reharmonization, reharmonize
 from contrafact.theory.retime import retime
 
 CARD = Card(
@@ -25,6 +23,9 @@ CARD = Card(
     needs="nothing",
     known_failures="Players hear those before them, not those after.",
 )
+
+
+EARLY_S = 0.1  # by which players may come before the beat
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,36 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
     if config.knobs.feel != "auto" and not any("feel" in _known(part) for part in style.parts):
         sentence = f"feel has no effect in {config.style}: nobody there walks a bass line."
         raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
+    harmonize = _harmonizer(style, config.knobs)
     players = [(part, PLAYERS.build(part.player, **_settings(style, part, config.knobs))) for part in style.parts]
 
     def arrange(sheet: LeadSheet, source: Score, seed: int) -> Arrangement:
         timed = retime(sheet, style.tempo_bpm, style.metre)
-        arranged = _harmonized(timed, style, config.knobs, seed)
+        arranged = harmonize(timed, seed)
         score = Score((), arranged.grid)
         for part, player in players:
             played = player(arranged, score, seed)
             score = replace(score, parts=(*score.parts, _named(played, part)))
-        return Arrangement(arranged, score)
+        return Arrangement(arranged, _from_first_beat(score, arranged))
 
     return arrange
+
+
+def _from_first_beat(score: Score, sheet: LeadSheet) -> Score:
+    """The score without what would sound before the beat on which the music begins."""
+    beats_s = sheet.beats_s[sheet.beats_s <= sheet.starts_s + EARLY_S]
+    if sheet.starts_s == 0 or not len(beats_s):
+        return score
+    start_s = float(beats_s[-1]) - EARLY_S
+    parts = (
+        replace(
+            p,
+            notes=tuple(n for n in p.notes if n.onset_s >= start_s),
+            pedals=tuple(s for s in p.pedals if s[0] >= start_s),
+        )
+        for p in score.parts
+    )
+    return replace(score, parts=tuple(parts))
 
 
 def _known(part: StylePart) -> set[str]:
@@ -84,7 +103,13 @@ def _named(played: Part, part: StylePart) -> Part:
     return replace(played, name=part.name, program=part.program if part.program >= 0 else played.program)
 
 
-def _harmonized(sheet: LeadSheet, style: Style, knobs: Knobs, seed: int) -> LeadSheet:
-    profile = "waltz" if sheet.metre == "3/4" else style.harmony
-    config = from_mapping(Reharmonization, {"amount": knobs.harmony, "style": profile}, "harmony")
-    return reharmonize(sheet, config, seed)
+def _harmonizer(style: Style, knobs: Knobs) -> Callable[[LeadSheet, int], LeadSheet]:
+    """The song's chords in the style: in three with the rates of a waltz."""
+    name = knobs.harmonizer or style.harmonizer
+    in_four, in_three = (HARMONIZERS.build(name, style=profile) for profile in (style.harmony, "waltz"))
+
+    def harmonize(sheet: LeadSheet, seed: int) -> LeadSheet:
+        found: LeadSheet = (in_three if sheet.metre == "3/4" else in_four)(sheet, knobs.harmony, seed)
+        return found
+
+    return harmonize

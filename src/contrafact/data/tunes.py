@@ -19,6 +19,9 @@ from contrafact.theory.transpose import transpose_score, transpose_symbol
 
 Corpus = Literal["pop909", "wjazzd", "openewld"]
 CORPORA = {"pop909": pop909, "wjazzd": wjazzd, "openewld": openewld}
+OF_ONE_PIECE = ("CORPUS_METRE", "CORPUS_SOLO")
+"""Errors of the corpora's readers that leave the rest of the corpus as good as before."""
+
 WRITTEN_TEMPO_BPM = 120.0
 WRITTEN_VELOCITY = 88
 
@@ -76,7 +79,7 @@ def read(corpus: Corpus, name: str) -> Tune:
     except ValueError as cause:
         raise unusable(corpus, name, str(cause)) from cause
     except InputError as cause:
-        if cause.code not in ("CORPUS_SOLO", "CORPUS_METRE"):
+        if cause.code not in OF_ONE_PIECE:
             raise
         raise unusable(corpus, name, cause.sentence) from cause
     if len(found.melody) < 8 or len(found.grid.downbeats) < 4:

@@ -145,7 +145,7 @@ def original_content(source: Audio, sheet: LeadSheet) -> Content:
     """The song's side."""
     grid = sheet.grid
     notes = [(n.onset_s, n.onset_s + n.duration_s, n.pitch) for n in sheet.melody]
-    return Content(by_beat(chroma(source.samples[0]), grid.beats_s), _line(notes, grid), _harmony(sheet.chords, grid))
+    return Content(by_beat(chroma(source.samples[0]), grid.beats_s), _line(notes, grid), harmony_of(sheet.chords, grid))
 
 
 def cover_content(cover: Audio, grid: BeatGrid, sheet: LeadSheet, score: Score) -> Kept:
@@ -155,7 +155,7 @@ def cover_content(cover: Audio, grid: BeatGrid, sheet: LeadSheet, score: Score) 
     return Kept(
         by_beat(chroma(cover.samples[0]), grid.beats_s),
         _line(notes, grid),
-        _harmony(sheet.chords, grid),
+        harmony_of(sheet.chords, grid),
         sounding_harmony(score, sheet.chords, grid),
     )
 
@@ -275,7 +275,8 @@ def _line(notes: Sequence[tuple[float, float, int]], grid: BeatGrid) -> Line:
     return Line(np.where(sounding, pitches[latest] % 12, -1), onsets, np.asarray(pitches % 12, np.int64))
 
 
-def _harmony(chords: Sequence[Chord], grid: BeatGrid) -> Harmony:
+def harmony_of(chords: Sequence[Chord], grid: BeatGrid) -> Harmony:
+    """Chords on a grid."""
     centres = grid.time_at((np.arange(FRAMES * (len(grid.beats_s) - 1)) + 0.5) / FRAMES)
     if not chords:
         return Harmony(np.full(len(centres), -1), np.full(len(centres), -1))

@@ -28,6 +28,11 @@ PYIN_HOP = 1024
 EMBEDDING = 9
 NEIGHBOURS = 0.095
 GAP = 0.5
+FIGURES = {
+    "mca": ("melody, share of frames with the sung pitch class (pYIN)", "higher"),
+    "qmax": ("distance of the two recordings' harmony and melody (Qmax)", "lower"),
+}
+"""What each figure is called, and which way is nearer to the song."""
 LONGEST_S = 600.0  # Qmax takes time and memory by the square of the length; later sound is left out
 
 

@@ -106,7 +106,7 @@ def plan(sheet: LeadSheet, feel: Feel = "auto") -> Form:
     grid = sheet.grid
     chords, is_new = chords_by_beat(sheet, grid)
     starts = _bar_starts(grid)
-    last = _final_bar(sheet, grid, starts)
+    last = _final_bar(sheet, grid, starts, chords)
     choruses = _choruses(sheet, grid, starts[: last + 1])
     ends = [*starts[1:], len(grid.beats_s)]
     bars = _bars(starts[: last + 1], ends[: last + 1], choruses, feel, chords)
@@ -133,14 +133,15 @@ def _bar_starts(grid: BeatGrid) -> list[int]:
     return starts if starts[0] == 0 else [0, *starts]
 
 
-def _final_bar(sheet: LeadSheet, grid: BeatGrid, starts: list[int]) -> int:
-    """Number of the last bar whose downbeat is followed by a second of music (or three quarters of a bar)."""
+def _final_bar(sheet: LeadSheet, grid: BeatGrid, starts: list[int], chords: tuple[ChordSpec, ...]) -> int:
+    """Number of the last bar that begins with a chord and a second of music after it (or three quarters of a bar)."""
     sounding = [c.end_s for c in sheet.chords if c.symbol not in ("N", "X")]
     sounding += [n.onset_s + n.duration_s for n in sheet.melody]
     end_s = min(sheet.duration_s, max(sounding, default=sheet.duration_s))
     bar_s = float(np.median(np.diff(grid.beats_s))) * grid.beats_per_bar
     room = [i for i, b in enumerate(starts) if grid.beats_s[b] <= end_s - min(1.0, 0.75 * bar_s)]
-    return room[-1] if room else 0
+    harmonized = [i for i in room if not chords[starts[i]].is_none]
+    return (harmonized or room or [0])[-1]
 
 
 def _choruses(sheet: LeadSheet, grid: BeatGrid, starts: list[int]) -> list[int]:

@@ -54,6 +54,8 @@ class Config:
             raise ValueError("density must lie within 0 to 1")
 
 
+LAST_S = 0.7  # before its end nothing new begins in a song whose final chord sounds
+STICKING_OUT = 0.1  # share of notes beyond the instrument's range, from which the whole melody stays an octave nearer
 PHRASING, FILLS, TOUCH, GRACES = 21, 22, 23, 24
 OFF_BEAT = (
     (70, 0.58),
@@ -80,7 +82,7 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet)
-        laid = _in_range(lay(form, sheet.melody, config.swing), voice)
+        laid = _in_range(lay(form, sheet.melody, config.swing), voice, sheet.transposed)
         laid = _within_form(form, laid)
         phrased = _phrased(form, laid, config, seed)
         events = _touched(form, phrased, config, seed)
@@ -103,14 +105,20 @@ def lateness_s(beat_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
-    return [n for n in notes if n.beat >= 0 and float(form.grid.time_at(n.beat)) < form.duration_s]
+    """The notes inside the song; over the final chord those that can still be heard out."""
+    end = float(form.grid.beat_at(form.duration_s))
+    last = max(float(form.final.first), float(form.grid.beat_at(form.duration_s - LAST_S)))
+    return [n for n in notes if 0 <= n.beat <= last and n.beat < end]
 
 
-def _in_range(notes: list[Laid], voice: Instrument) -> list[Laid]:
-    """The melody moved by octaves: as a whole into the good register, then phrases and notes that stick out."""
+def _in_range(notes: list[Laid], voice: Instrument, transposed: int) -> list[Laid]:
+    """The melody moved by octaves: as a whole into the good register, then phrases and notes that stick out.
+
+    The register is chosen for the song as it was before it was transposed, so that an octave is heard too.
+    """
     if not notes:
         return []
-    pitches = np.array([n.pitch for n in notes])
+    pitches = np.array([n.pitch for n in notes]) - transposed
     centre = (voice.low + voice.high) / 2
 
     def cost(shift: int) -> float:
@@ -118,6 +126,9 @@ def _in_range(notes: list[Laid], voice: Instrument) -> list[Laid]:
         return float(np.mean((p < voice.low) | (p > voice.high)) * 24 + abs(np.median(p) - centre))
 
     shift = min(range(-60, 61, 12), key=lambda s: (cost(s), abs(s)))
+    placed = pitches + transposed + shift
+    if transposed and np.mean((placed < voice.lowest) | (placed > voice.highest)) > STICKING_OUT:
+        shift -= 12 if transposed > 0 else -12  # the instrument cannot follow
     result: list[Laid] = []
     for group in _phrases(notes):
         low, high = min(n.pitch for n in group) + shift, max(n.pitch for n in group) + shift

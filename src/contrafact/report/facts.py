@@ -22,7 +22,7 @@ from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, st
 from contrafact.mixer import Mixed
 from contrafact.report.page import Scene, write_page
 from contrafact.score import Note, Part, Score
-from contrafact.settings import Knobs
+from contrafact.settings import Knobs, Settings
 from contrafact.style import Style
 from contrafact.theory.transpose import transpose
 from contrafact.workplace import Workplace
@@ -52,7 +52,7 @@ UNSURE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Made:
     """A cover that is rendered and mixed, with all that led to it.
 
@@ -202,7 +202,7 @@ def source_loudness(recording: Recording) -> float:
 def _heard_parts(made: Made) -> Score:
     """The song's own melody and all its notes, as the style statistics of a copy of the input see them."""
     melody = Part("melody", 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in made.original.melody))
-    return Score((melody, *made.notes.parts))
+    return Score((melody, *(p for p in made.notes.parts if p.name != melody.name)))
 
 
 def _source(made: Made) -> dict[str, Any]:
@@ -234,8 +234,9 @@ def _files(folder: Path) -> dict[str, int]:
 
 
 def _turned(made: Made) -> str:
-    """The knobs that were turned, as a sentence; nothing where none was."""
+    """What tells this take from the one that nothing was asked of, as a sentence; nothing where nothing was."""
     turned = {k: v for k, v in made.settings["knobs"].items() if v != getattr(Knobs(), k)}
+    turned |= {k: made.settings[k] for k in ("seed", "transpose") if made.settings[k] != getattr(Settings(), k)}
     return f"Turned: {', '.join(f'{k} = {v}' for k, v in turned.items())}. " if turned else ""
 
 

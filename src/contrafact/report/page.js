@@ -13,7 +13,7 @@ for (const [name, player] of Object.entries(players)) {
   player.addEventListener("error", () => say(`The browser could not play the ${name}.`));
 }
 const stems = Object.keys(data.audio.stems).map((name) => ({ name, muted: false, solo: false, buffer: null, gain: null, node: null }));
-let context = null, startedAt = 0, playing = false, hearing = "cover", position = 0;
+let context = null, loading = null, turn = 0, startedAt = 0, playing = false, hearing = "cover", position = 0;
 
 const say = (text) => { byId("player-message").textContent = text; };
 const stemsOn = () => stems.some((s) => s.muted || s.solo);
@@ -22,13 +22,17 @@ const audible = (stem) => (stems.some((s) => s.solo) ? stem.solo : true) && !ste
 
 function now() {
   if (!playing) return position;
-  if (usesStems()) return Math.min(duration, context.currentTime - startedAt);
+  if (usesStems()) return stems.some((s) => s.node) ? Math.min(duration, context.currentTime - startedAt) : position;
   return players[hearing].currentTime;
 }
 
-async function loadStems() {
-  if (context) return;
-  context = new AudioContext({ sampleRate: data.stem_rate });
+function loadStems() {
+  loading ??= decodeStems().catch((error) => { loading = null; throw error; });
+  return loading;
+}
+
+async function decodeStems() {
+  context ??= new AudioContext({ sampleRate: data.stem_rate });
   await Promise.all(stems.map(async (stem) => {
     const bytes = await (await fetch(data.audio.stems[stem.name])).arrayBuffer();
     stem.buffer = await context.decodeAudioData(bytes);
@@ -43,11 +47,13 @@ function silence() {
 }
 
 async function sound() {
+  const mine = ++turn; // what was asked later, while this waits, is heard instead
   silence();
   if (!playing) return;
   if (usesStems()) {
     await loadStems();
     await context.resume();
+    if (mine !== turn) return;
     startedAt = context.currentTime - position;
     for (const stem of stems) {
       stem.node = new AudioBufferSourceNode(context, { buffer: stem.buffer });
@@ -57,7 +63,7 @@ async function sound() {
     }
   } else {
     players[hearing].currentTime = position;
-    await players[hearing].play();
+    await players[hearing].play().catch((error) => { if (mine === turn) throw error; });
   }
 }
 

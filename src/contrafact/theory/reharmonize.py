@@ -1,15 +1,14 @@
-"""Reharmonization: the best path of jazz chords through a song, given its own chords, its melody and its form.
+"""Reharmonization: the best path of jazz chords through a song, given what each chord weighs in each half bar.
 
-A dynamic program over half bars weighs, for every chord of the vocabulary, the rules of substitution, the melody's fit,
-the tones shared with the original, the taste of progressions and the voice leading. The song as a whole is then held
-to the style's rates of dominants, ii-Vs, falling fifths and chord changes by prices on each, raised until the rates
-fit, so that no more is changed than the style asks for.
+A harmonizer gives the weights; a dynamic program over half bars finds the path. The song as a whole is held to the
+style's rates of dominants, ii-Vs, falling fifths and chord changes by prices on each, raised until the rates fit, so
+that no more is changed than the style asks for.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -22,7 +21,6 @@ from contrafact.theory import progression as p
 from contrafact.theory.chords import simplify, tonic
 from contrafact.theory.scales import best_diatonic, collection
 from contrafact.theory.slots import Slot, cut
-from contrafact.theory.substitutions import FORBIDDEN, weights
 
 StyleName = Literal["swing", "ballad", "bossa", "waltz"]
 Interval = tuple[float, float]
@@ -75,11 +73,10 @@ class Reharmonization:
 
 MAX_CHANGED = 0.5
 """Most of the time that may stand on another root than the original's, at amount 1."""
-KEEP, OTHER_THIRD, TONES, MELODY, AVOID, RHYTHM = 1.6, 0.5, 2.5, 0.30, 8.0, 0.5
-VARIETY = 0.35
+OTHER_THIRD = 0.5
 ROUNDS, CLOSE, CHANGED, SHORT_SLOTS = 16, 0.1, 0.2, 16
 LIMITS = {
-    "keep": (0.5, 3.0),
+    "keep": (0.0, 3.0),
     "dominants": (-0.8, 2.5),
     "two_fives": (-2.0, 4.5),
     "fifths": (-1.5, 2.5),
@@ -90,24 +87,53 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
-class _Prices:
-    """What the search pays or earns per unit of each rate, beside the rules of each chord."""
+class Prices:
+    """What the search pays or earns per unit of each rate, beside the weight of each chord.
 
-    keep: float = KEEP
+    Attributes:
+        keep: paid for half bars on another root than the original's.
+        dominants, two_fives, fifths, outside: earned for each.
+        rhythm: paid for each change of chord.
+    """
+
+    keep: float = 0.0
     dominants: float = 0.0
     two_fives: float = 0.0
     fifths: float = 0.0
-    rhythm: float = RHYTHM
+    rhythm: float = 0.0
     outside: float = 0.0
 
 
-def reharmonize(sheet: LeadSheet, config: Reharmonization, seed: int) -> LeadSheet:
+@dataclass(frozen=True)
+class Potentials:
+    """Log-weights of a song's chords, those of `theory.progression`.
+
+    Attributes:
+        chords: of every chord in every half bar, shape (slots, SIZE).
+        moves: of going from a chord (row) to a chord, on the diagonal of staying; shape (SIZE, SIZE).
+        stay: of staying on the chord before, beside that; shape (slots,).
+        depth: chords that weigh so much less than the best one in their half bar are not tried.
+        prices: from which the search starts.
+    """
+
+    chords: Floats
+    moves: NDArray[np.float32]
+    stay: Floats
+    depth: float
+    prices: Prices
+
+
+Weigh = Callable[[Sequence[Slot]], Potentials]
+
+
+def reharmonize(sheet: LeadSheet, config: Reharmonization, seed: int, weigh: Weigh) -> LeadSheet:
     """The same song with jazz harmony.
 
     Args:
         sheet: the arranged grid, with the original's chords, melody and sections.
         config: how far, and in which style.
-        seed: other seeds give other choices among nearly equal chords; the same seed the same song.
+        seed: decides which chords stay plain at small amounts.
+        weigh: tells what the chords weigh.
 
     Returns:
         The sheet with new chords, gapless as before; everything else is untouched.
@@ -115,18 +141,18 @@ def reharmonize(sheet: LeadSheet, config: Reharmonization, seed: int) -> LeadShe
     if config.amount == 0 or len(sheet.beats_s) < 2 or not sheet.chords:
         return replace(sheet, chords=tuple(replace(c, symbol=simplify(c.symbol)) for c in sheet.chords))
     slots = cut(sheet)
-    path = _search(slots, config, seed)
+    path = _search(slots, config, weigh(slots))
     symbols = [p.symbol_of(c, s.key) for c, s in zip(path, slots, strict=True)]
     return replace(sheet, chords=_spans(sheet, slots, _enrich_partly(slots, symbols, config.amount, seed)))
 
 
-def _search(slots: Sequence[Slot], config: Reharmonization, seed: int) -> list[int]:
+def _search(slots: Sequence[Slot], config: Reharmonization, weighed: Potentials) -> list[int]:
     """The path with the fewest rates outside the style's, found by raising or lowering prices."""
     profile = PROFILES[config.style]
-    table = _weigh(slots, seed)
-    prices, best, best_fault = _Prices(), [], np.inf
+    table = _rated(slots, weighed)
+    prices, best, best_fault = weighed.prices, [], np.inf
     for round_number in range(ROUNDS if len(slots) > SHORT_SLOTS else 1):
-        path = _viterbi(slots, table, prices)
+        path = _viterbi(weighed, table, prices)
         rates = measure(slots, path)
         fault = _fault(rates, profile, config.amount) + CHANGED * rates.get("changed", 0.0)
         if fault < best_fault:
@@ -137,51 +163,39 @@ def _search(slots: Sequence[Slot], config: Reharmonization, seed: int) -> list[i
     return best
 
 
-def _base(slots: Sequence[Slot], seed: int) -> Floats:
-    """Log-weight of every chord in every slot without prices; shape (slots, SIZE)."""
-    table = np.stack([weights(s) for s in slots])
-    fit, avoid = p.melody_tables()
-    melody = np.stack([s.melody for s in slots])
-    stressed = np.stack([s.stressed for s in slots])
-    lengths = np.array([s.beats / 2 for s in slots])
-    table[:, : p.NO_CHORD] += MELODY * melody @ fit.T - AVOID * stressed @ avoid.T
-    table[:, : p.NO_CHORD] += TONES * lengths[:, None] * _shared_tones(slots)
-    return np.asarray(table + _variety(slots, seed))
+def variety(slots: Sequence[Slot], seed: int, spread: float) -> Floats:
+    """Seeded taste: equal for the same place of the same kind of section, a little different on each pass.
 
-
-def _shared_tones(slots: Sequence[Slot]) -> Floats:
-    """Cosine between the tones of the original and of every chord, 0 where there was none; shape (slots, SIZE - 1)."""
-    originals = np.stack([p.profile(s.chord) for s in slots])
-    return np.asarray(originals @ p.tone_profiles().T)
-
-
-def _variety(slots: Sequence[Slot], seed: int) -> Floats:
-    """Seeded taste: equal for the same place of the same kind of section, a little different on each pass."""
+    Args:
+        slots: of the song.
+        seed: other seeds, other taste.
+        spread: standard deviation of the log-weights; shape (slots, SIZE).
+    """
     table = np.zeros((len(slots), p.SIZE))
     for row, slot in zip(table, slots, strict=True):
         label, home = zlib.crc32(slot.label.encode()), tonic(slot.key)[0]
         place = slot.place // 8
-        shared = np.random.default_rng((abs(seed), label, place)).normal(0, VARIETY, p.SIZE)
+        shared = np.random.default_rng((abs(seed), label, place)).normal(0, spread, p.SIZE)
         if slot.pass_number:
             shared = shared + np.random.default_rng((abs(seed), label, place, slot.pass_number)).normal(
-                0, VARIETY, p.SIZE
+                0, spread, p.SIZE
             )
         # Drawn relative to the tonic, so that a section that returns in another key keeps its harmony.
         row[: p.NO_CHORD] = np.roll(shared[: p.NO_CHORD].reshape(-1, 12), home, axis=1).ravel()
     return table
 
 
-def _viterbi(slots: Sequence[Slot], weighed: _Weights, prices: _Prices) -> list[int]:
-    """The path of greatest weight, among the chords that the rules allow."""
-    local = weighed.priced(prices).astype(np.float32)
-    table = p.transitions() + _priced_moves(prices)
-    allowed = weighed.allowed
+def _viterbi(weighed: Potentials, rated: _Rated, prices: Prices) -> list[int]:
+    """The path of greatest weight, among the chords that are worth trying."""
+    local = rated.priced(weighed.chords, prices).astype(np.float32)
+    table = weighed.moves + _priced_moves(prices)
+    stay = (weighed.stay + prices.rhythm).astype(np.float32)
+    allowed = rated.allowed
     total, back = local[0, allowed[0]], []
-    for i in range(1, len(slots)):
+    for i in range(1, len(local)):
         before, here = allowed[i - 1], allowed[i]
         is_held = before[:, None] == here[None, :]
-        moves = table[before[:, None], here[None, :]] - np.float32(_change_cost(slots[i], prices))
-        scores = total[:, None] + np.where(is_held, 0.0, moves)
+        scores = total[:, None] + table[before[:, None], here[None, :]] + stay[i] * is_held
         pointers = scores.argmax(axis=0)
         back.append(pointers)
         total = scores[pointers, np.arange(len(here))] + local[i, here]
@@ -193,34 +207,26 @@ def _viterbi(slots: Sequence[Slot], weighed: _Weights, prices: _Prices) -> list[
     return path[::-1]
 
 
-def _change_cost(slot: Slot, prices: _Prices) -> float:
-    """Chords change where the original does, or on a downbeat; otherwise it costs more."""
-    if slot.is_change:
-        return prices.rhythm - 0.7
-    return prices.rhythm + (0.0 if slot.is_downbeat else 0.4)
-
-
 @dataclass(frozen=True)
-class _Weights:
-    """The local weights of a song, of shape (slots, SIZE), and which chords are worth trying in each slot.
+class _Rated:
+    """What prices are paid for, of shape (slots, SIZE), and which chords are tried in each slot.
 
     Attributes:
-        allowed: indices of the chords that the rules allow, one array a slot.
-        base: log-weights that have no price.
+        allowed: indices of the chords that are tried, one array a slot.
         departs: half bars on another root than the original's (half as much on another third), weighted by `_hold`.
         dominant: half bars on a dominant.
         outside: chord tones outside the key, in half bars.
     """
 
     allowed: tuple[NDArray[np.int64], ...]
-    base: Floats
     departs: Floats
     dominant: Floats
     outside: Floats
 
-    def priced(self, prices: _Prices) -> Floats:
-        """The weights at given prices."""
-        return self.base - prices.keep * self.departs + prices.dominants * self.dominant + prices.outside * self.outside
+    def priced(self, chords: Floats, prices: Prices) -> Floats:
+        """Weights at given prices."""
+        earned = prices.dominants * self.dominant + prices.outside * self.outside
+        return np.asarray(chords - prices.keep * self.departs + earned)
 
 
 def _hold(slot: Slot) -> float:
@@ -239,7 +245,7 @@ def _other_third(slots: Sequence[Slot]) -> NDArray[np.bool_]:
     return np.asarray((originals[:, None] > 0) & (thirds != originals[:, None]))
 
 
-def _weigh(slots: Sequence[Slot], seed: int) -> _Weights:
+def _rated(slots: Sequence[Slot], weighed: Potentials) -> _Rated:
     roots = np.arange(p.SIZE) % 12
     lengths = np.array([s.beats / 2 for s in slots])
     held = np.array([_hold(s) for s in slots])
@@ -250,12 +256,11 @@ def _weigh(slots: Sequence[Slot], seed: int) -> _Weights:
     tones = np.zeros((p.SIZE, 12))
     tones[: p.NO_CHORD] = p.tone_sets()
     keys = np.array([[t not in collection(s.key) for t in range(12)] for s in slots], dtype=np.float64)
-    base = _base(slots, seed)
-    allowed = tuple(np.flatnonzero(row > row.max() + FORBIDDEN / 3) for row in base)
-    return _Weights(allowed, base, departs, dominant, lengths[:, None] * (keys @ tones.T))
+    allowed = tuple(np.flatnonzero(row > row.max() - weighed.depth) for row in weighed.chords)
+    return _Rated(allowed, departs, dominant, lengths[:, None] * (keys @ tones.T))
 
 
-def _priced_moves(prices: _Prices) -> NDArray[np.float32]:
+def _priced_moves(prices: Prices) -> NDArray[np.float32]:
     """The part of the prices that a move from chord to chord pays; shape (SIZE, SIZE)."""
     fifth, two_five = _moves()
     return np.asarray(prices.fifths * fifth + prices.two_fives * two_five, dtype=np.float32)
@@ -343,7 +348,7 @@ def _fault(rates: dict[str, float], profile: Profile, amount: float) -> float:
     return sum(abs(v) for v in _faults(rates, profile, amount).values()) if rates else 0.0
 
 
-def _adjust(prices: _Prices, rates: dict[str, float], profile: Profile, amount: float, step: float) -> _Prices:
+def _adjust(prices: Prices, rates: dict[str, float], profile: Profile, amount: float, step: float) -> Prices:
     """Prices against the faults: earn what is missing, pay for what is too much."""
     fault = {name: float(np.clip(v, -2, 2)) * step for name, v in _faults(rates, profile, amount).items()}
     moved = {
@@ -354,7 +359,7 @@ def _adjust(prices: _Prices, rates: dict[str, float], profile: Profile, amount: 
         "rhythm": prices.rhythm + 1.0 * fault["chords_per_bar"],
         "outside": prices.outside - 0.3 * fault["outside"],
     }
-    return _Prices(**{name: float(np.clip(value, *LIMITS[name])) for name, value in moved.items()})
+    return Prices(**{name: float(np.clip(value, *LIMITS[name])) for name, value in moved.items()})
 
 
 def _enrich_partly(slots: Sequence[Slot], symbols: list[str], amount: float, seed: int) -> list[str]:

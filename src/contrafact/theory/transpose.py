@@ -21,6 +21,7 @@ def transpose(sheet: LeadSheet, semitones: int) -> LeadSheet:
         key=transpose_symbol(sheet.key, semitones),
         chords=tuple(replace(c, symbol=transpose_symbol(c.symbol, semitones)) for c in sheet.chords),
         melody=tuple(replace(n, pitch=_within(n.pitch + semitones)) for n in sheet.melody),
+        transposed=sheet.transposed + semitones,
     )
 
 

@@ -104,6 +104,11 @@ def build(config: Config) -> Callable[..., Transcription]:
     return transcribe
 
 
+def network() -> str:
+    """SHA-256 of the network that listens."""
+    return MODEL.sha256
+
+
 def frame_times(frames: int) -> NDArray[np.float64]:
     """Seconds on which the network's frames are centred; neighbours are 11.6 ms apart, 3.1 ms where windows meet."""
     window, inside = np.divmod(np.arange(frames), KEPT)

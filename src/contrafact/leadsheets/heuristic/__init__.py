@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
-from contrafact.leadsheets.heuristic import beats, beatwise, chords, downbeats, features, key, levels, melody, sections
+from contrafact.leadsheets import _stated as stated
+from contrafact.leadsheets.heuristic import (
+    beats,
+    beatwise,
+    chords,
+    downbeats,
+    features,
+    key,
+    levels,
+    melody,
+    quiet,
+    sections,
+)
 from contrafact.registry import Card
 from contrafact.score import BeatGrid, Transcription
 
@@ -58,8 +70,12 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     heard = features.extract(audio, transcription)
     land = beatwise.landscape(heard)
     sums = land.sums
-    grid_s, beat_confidence = _grid(heard, land, config)
-    bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(sums, grid_s))
+    known = stated.beats(transcription.score.grid, audio.duration_s)
+    grid_s, beat_confidence = (known.beats_s, 1.0) if known else _grid(heard, land, config)
+    if known and known.bars:
+        bars = known.bars
+    else:
+        bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(sums, grid_s))
     per_bar = BEATS_PER_BAR[bars.metre]
     positions = downbeats.positions(bars, len(grid_s), per_bar)
     whole = np.array([0.0, audio.duration_s])
@@ -68,14 +84,18 @@ def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadShe
     found = chords.find_chords(sums, grid_s, positions, per_bar, first_key, audio.duration_s)
     final_key, key_confidence = key.find_key(chroma, bass, found)
     found = chords.find_chords(sums, grid_s, positions, per_bar, final_key, audio.duration_s)
+    span = quiet.music_span(audio, sums)
+    found = quiet.trimmed_chords(found, span, grid_s)
     form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
-    tune = melody.track_melody(
-        transcription, BeatGrid(grid_s, bars.downbeats, per_bar), final_key, found, config.melody
-    )
+    tune = stated.melody(transcription.score)
+    if not tune:
+        grid = BeatGrid(grid_s, bars.downbeats, per_bar)
+        tune = quiet.trimmed_melody(melody.track_melody(transcription, grid, final_key, found, config.melody), span)
     return LeadSheet(
         duration_s=audio.duration_s,
         beats_s=grid_s,
         downbeats_s=grid_s[bars.downbeats],
+        starts_s=span[0],
         metre=bars.metre,
         key=final_key,
         chords=found,

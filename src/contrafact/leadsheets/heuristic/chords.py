@@ -76,12 +76,16 @@ def _bass_fit(low: Floats, quality: Quality) -> Floats:
 
 
 def decode(score: Floats, positions: NDArray[np.int64], beats_per_bar: int, key: str) -> NDArray[np.int64]:
-    """The best chord state of each beat, by Viterbi."""
-    emission = SHARPNESS * score + KEY_BONUS * key_bonus(key)
-    beats = len(score)
-    back = np.empty((beats, STATES), np.int64)
+    """The best chord state of each beat."""
+    return best_path(SHARPNESS * score + KEY_BONUS * key_bonus(key), positions, beats_per_bar)
+
+
+def best_path(emission: Floats, positions: NDArray[np.int64], beats_per_bar: int) -> NDArray[np.int64]:
+    """The best state of each beat by Viterbi: (beats, states) to (beats,), changes priced by `CHANGE_COST`."""
+    beats, states = emission.shape
+    back = np.empty((beats, states), np.int64)
     best = emission[0].copy()
-    stay = np.arange(STATES)
+    stay = np.arange(states)
     for k in range(1, beats):
         source = int(best.argmax())
         changed = best[source] - _change_cost(int(positions[k]), beats_per_bar)
@@ -128,12 +132,7 @@ def find_chords(
         key: for spelling and as a prior.
         duration_s: length of the song.
     """
-    inner = beats_s[(beats_s > 0.05) & (beats_s < duration_s - 0.05)]
-    edges = np.concatenate([[0.0], inner, [duration_s]])
-    first = int(np.searchsorted(beats_s, 0.05, side="right"))
-    place = np.concatenate(
-        [[(positions[first] - 1) % beats_per_bar if len(inner) else 0], positions[first : first + len(inner)]]
-    )
+    edges, place = beat_spans(beats_s, positions, beats_per_bar, duration_s)
     chord, bass = sums.mean("chord", edges), sums.mean("bass", edges)
     score = evidence(chord, bass)
     path = decode(score, place, beats_per_bar, key)
@@ -148,6 +147,19 @@ def find_chords(
         )
         for a, b in pairwise(cuts)
     )
+
+
+def beat_spans(
+    beats_s: Floats, positions: NDArray[np.int64], beats_per_bar: int, duration_s: float
+) -> tuple[Floats, NDArray[np.int64]]:
+    """A song cut at its beats: edges in seconds (spans + 1,) and the position of each span in its bar (spans,)."""
+    inner = beats_s[(beats_s > 0.05) & (beats_s < duration_s - 0.05)]
+    edges = np.concatenate([[0.0], inner, [duration_s]])
+    first = int(np.searchsorted(beats_s, 0.05, side="right"))
+    place = np.concatenate(
+        [[(positions[first] - 1) % beats_per_bar if len(inner) else 0], positions[first : first + len(inner)]]
+    )
+    return edges, place
 
 
 def _certainty(score: Floats, path: NDArray[np.int64]) -> Floats:

@@ -57,7 +57,7 @@ def find_bars(matrix: Floats, recurrence: float = 0.0) -> Bars:
         matrix: (beats, accents) of `beatwise.accents`.
         recurrence: of `beatwise.duple_recurrence`.
     """
-    found = {metre: _positions(matrix @ WEIGHTS[metre].T) for metre in WEIGHTS}
+    found = {metre: best_places(matrix @ WEIGHTS[metre].T) for metre in WEIGHTS}
     rate = {metre: score / len(matrix) for metre, (score, _) in found.items()}
     duple = rate["4/4"] - rate["3/4"] + TRIPLE_COST + RECURRENCE_WEIGHT * recurrence
     metre: Metre = "4/4" if duple >= 0 else "3/4"
@@ -67,11 +67,11 @@ def find_bars(matrix: Floats, recurrence: float = 0.0) -> Bars:
 
 def best_score(matrix: Floats) -> float:
     """Score a beat of the best metre and bar lines."""
-    scores = {metre: _positions(matrix @ WEIGHTS[metre].T)[0] / len(matrix) for metre in WEIGHTS}
+    scores = {metre: best_places(matrix @ WEIGHTS[metre].T)[0] / len(matrix) for metre in WEIGHTS}
     return max(score - TRIPLE_COST * (metre == "3/4") for metre, score in scores.items())
 
 
-def _positions(score: Floats) -> tuple[float, NDArray[np.int64]]:
+def best_places(score: Floats) -> tuple[float, NDArray[np.int64]]:
     """Best total and positions for (beats, positions) scores; each beat advances by one, a slip to 0 costs."""
     beats, size = score.shape
     best = score[0].copy()

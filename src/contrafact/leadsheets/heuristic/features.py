@@ -26,6 +26,7 @@ LOW_BANDS = slice(0, 6)  # below about 150 Hz: kick drum and bass
 HIGH_BANDS = slice(32, 48)  # above about 3.5 kHz: snare noise, cymbals
 _BLOCK = 2048
 PITCH_LOW = 21
+PITCHED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,13 @@ class Features:
         return len(self.onset)
 
 
-def extract(audio: Audio, transcription: Transcription) -> Features:
+def extract(audio: Audio, transcription: Transcription, pitched_share: float = PITCHED_SHARE) -> Features:
     """Measure a mono recording at 22,050 Hz.
+
+    Args:
+        audio: the recording.
+        transcription: its notes.
+        pitched_share: how much notes that start add to the onset strength.
 
     Raises:
         ValueError: another rate, or more than one channel.
@@ -75,7 +81,7 @@ def extract(audio: Audio, transcription: Transcription) -> Features:
     flux = _unit_mean(rise.mean(axis=1))
     return Features(
         duration_s=audio.duration_s,
-        onset=normalize_locally(flux + 0.5 * pitched),
+        onset=normalize_locally(flux + pitched_share * pitched),
         low=_unit_mean(rise[:, LOW_BANDS].mean(axis=1)),
         high=_unit_mean(rise[:, HIGH_BANDS].mean(axis=1)),
         pitched=pitched,

@@ -3,7 +3,8 @@
 Every stretch of one pitch in the activations gets the log-odds, frame by frame, that it belongs to the lead: it is
 strong, little sounds above it, and it is no overtone. A chain of stretches through the song, with a price for each new
 note and for leaps, collects the most of them. The register of the first chain, here and in the whole song, then tells
-the lead from the others in a second round.
+the lead from the others in a second round. Where the line stays on a pitch that something strikes again, it is a new
+note only where the strike is clear and comes on a beat or half beat: the band, too, strikes the melody's pitches.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import Chord, MelodyNote
-from contrafact.leadsheets.heuristic.melody_voices import Floats, Ints, Voices, describe, find_voices
+from contrafact.leadsheets.heuristic.melody_voices import FIRST, Floats, Ints, Voices, describe, find_voices
 from contrafact.leadsheets.heuristic.melody_weights import FIRST_ROUND, SECOND_ROUND
 from contrafact.score import BeatGrid, Transcription
 from contrafact.theory.chords import parse
@@ -23,6 +24,8 @@ from contrafact.theory.chords import parse
 SCALES = {"maj": (0, 2, 4, 5, 7, 9, 11), "min": (0, 2, 3, 5, 7, 8, 10, 11)}
 NEIGHBOURHOOD_S = 8.0  # half the span over which the register is followed
 LONGEST_REST_S = 6.0  # beyond, where the line left off no longer matters
+RESTRUCK_S = 0.12  # longest hole between a note and its repetition
+RISE_FRAMES = 9  # to either side of a strike, in which the activation falls and rises
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Config:
         note_cost: price of each note.
         leap_cost: price of each semitone beyond a whole tone, fading over rests.
         shortest_s: shorter notes are dropped.
+        restrike: how clear the repetition of a pitch must be, else it belongs to the note before: its onset activation
+            and the rise of its note activation, together, less its distance from the nearest half beat in beats.
     """
 
     voicing: float = 2.0
@@ -42,6 +47,7 @@ class Config:
     note_cost: float = 2.5
     leap_cost: float = 0.25
     shortest_s: float = 0.05
+    restrike: float = 0.8
 
     def __post_init__(self) -> None:
         if not (self.weight > 0 and self.note_cost >= 0 and self.leap_cost >= 0 and self.shortest_s >= 0):
@@ -176,18 +182,61 @@ def _followed(back: Ints, last: int) -> list[int]:
     return chain[::-1]
 
 
+@dataclass(slots=True)
+class _Span:
+    """Frames of one note, and the stretches, with how much of each, that it is made of."""
+
+    pitch: int
+    start: int
+    end: int
+    pieces: list[tuple[int, int]]
+
+
 def _notes(
     transcription: Transcription, voices: Voices, chain: list[int], odds: Floats, grid: BeatGrid, config: Config
 ) -> list[MelodyNote]:
-    """Notes of a chain: cut by their followers, rests below a sixteenth closed, the shortest dropped."""
+    """Notes of a chain: cut by their followers, unclear repetitions and rests below a sixteenth closed, the shortest
+    dropped.
+    """
     rate, offsets = transcription.frame_rate, voices.offsets
     ends = [int(voices.start[j]) for j in chain[1:]] + [voices.frames]
-    spans = [(j, int(voices.start[j]), min(int(voices.end[j]), end)) for j, end in zip(chain, ends, strict=True)]
-    spans = [(j, a, b) for j, a, b in spans if (b - a) / rate >= config.shortest_s]
+    spans = []
+    for j, end in zip(chain, ends, strict=True):
+        start, stop = int(voices.start[j]), min(int(voices.end[j]), end)
+        if (stop - start) / rate >= config.shortest_s:
+            spans.append(_Span(int(voices.pitch[j]), start, stop, [(j, stop - start)]))
+    spans = _rejoined(transcription, voices.gain, spans, grid, config.restrike)
     sixteenth_s = float(np.median(np.diff(grid.beats_s))) / 4 if len(grid.beats_s) > 1 else 0.0
     notes = []
-    for (j, a, b), following in zip(spans, [s[1] for s in spans[1:]] + [10**12], strict=True):
-        end = following if (following - b) / rate < sixteenth_s else b
-        confidence = float(1 / (1 + np.exp(-odds[offsets[j] : offsets[j] + b - a].mean())))
-        notes.append(MelodyNote(a / rate, (end - a) / rate, int(voices.pitch[j]), round(confidence, 4)))
+    for span, following in zip(spans, [s.start for s in spans[1:]] + [10**12], strict=True):
+        end = following if (following - span.end) / rate < sixteenth_s else span.end
+        mean = np.concatenate([odds[offsets[j] : offsets[j] + frames] for j, frames in span.pieces]).mean()
+        confidence = round(float(1 / (1 + np.exp(-mean))), 4)
+        notes.append(MelodyNote(span.start / rate, (end - span.start) / rate, span.pitch, confidence))
     return notes
+
+
+def _rejoined(
+    transcription: Transcription, gain: float, spans: list[_Span], grid: BeatGrid, restrike: float
+) -> list[_Span]:
+    """Spans where a repetition that is not clear enough belongs to the one before."""
+    rate = transcription.frame_rate
+    result: list[_Span] = []
+    for span in spans:
+        before = result[-1] if result else None
+        is_repeated = before and before.pitch == span.pitch and (span.start - before.end) / rate <= RESTRUCK_S
+        if before and is_repeated and _clarity(transcription, gain, span, grid) < restrike:
+            before.end, before.pieces = span.end, before.pieces + span.pieces
+        else:
+            result.append(span)
+    return result
+
+
+def _clarity(transcription: Transcription, gain: float, span: _Span, grid: BeatGrid) -> float:
+    """See ``Config.restrike``."""
+    column, at = span.pitch - FIRST, span.start
+    onset = float(transcription.onset[max(0, at - 3) : at + 4, column].max()) * gain
+    fallen = float(transcription.note[max(0, at - RISE_FRAMES) : at, column].min())
+    risen = float(transcription.note[at : at + RISE_FRAMES, column].max())
+    halves = 2 * float(grid.beat_at(at / transcription.frame_rate)) if len(grid.beats_s) > 1 else 0.0
+    return onset + (risen - fallen) * gain - abs(halves - round(halves)) / 2

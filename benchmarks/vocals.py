@@ -1,0 +1,98 @@
+"""Does the melody follow the singer? Lead sheets of real songs against the fundamental of their clean voices.
+
+    python benchmarks/vocals.py
+
+The songs are those of the data whose voice is there by itself; its fundamental is that of pYIN (Mauch and Dixon, ICASSP
+2014; librosa), where the voice is loud enough to be heard. Both readers, and the highest transcribed note, hear the mix
+alone. Results go to ``benchmarks/results/vocals.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact import cover
+from contrafact.audio import ANALYSIS_RATE
+from contrafact.data.corpus import data_folder
+from contrafact.leadsheet import MelodyNote
+from leadsheet import HOP_S, highest_notes, melody_scores
+from record import record
+
+READERS = ("neural", "heuristic")
+QUIETEST_DB = -40.0  # of the voice, below its loudest frames; what is quieter is breath and spill
+TARGET = 0.75
+LOWEST_HZ, HIGHEST_HZ = 65.0, 1050.0
+
+
+def songs(data: Path) -> dict[str, tuple[Path, Path, float]]:
+    """Mix, voice and where the voice begins in the mix, in seconds, by name."""
+    found = {}
+    for name in ("francium", "lithium", "sodium"):
+        folder = data / "audio_everythingisfree" / name
+        offset = json.loads((folder.parent / "stems.json").read_text("utf-8"))[name]["stem_offset_s"]
+        found[name] = (folder / "mix.ogg", folder / "stem_vocals.ogg", float(offset))
+    bristol = data / "audio_bristol7s"
+    voice = bristol / "political_captain_track2.mp3"
+    return {**found, "political_captain": (bristol / "political_captain_mix.mp3", voice, 0.0)}
+
+
+def fundamental(voice: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times and fundamental in Hz at `HOP_S`, 0 where nothing is sung."""
+    hop = 256
+    f0, voiced, _ = librosa.pyin(voice, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=ANALYSIS_RATE, hop_length=hop)
+    level = librosa.amplitude_to_db(librosa.feature.rms(y=voice, hop_length=hop)[0], ref=np.max)[: len(f0)]
+    sung = np.where(voiced & (level > QUIETEST_DB), np.nan_to_num(f0), 0.0)
+    times = np.arange(0, len(voice) / ANALYSIS_RATE, HOP_S)
+    return times, sung[np.minimum(np.rint(times * ANALYSIS_RATE / hop).astype(int), len(sung) - 1)]
+
+
+def moved(melody: tuple[MelodyNote, ...], offset_s: float) -> list[MelodyNote]:
+    """The melody on the voice's clock."""
+    later = (MelodyNote(n.onset_s - offset_s, n.duration_s, n.pitch, n.confidence) for n in melody)
+    return [n for n in later if n.onset_s >= 0]
+
+
+def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, float]]:
+    """Figures of `leadsheet.melody_scores` by reader."""
+    with cover.heard(voice) as sound:
+        truth = fundamental(sound.analysis.samples[0])
+    found = {}
+    with cover.heard(mix) as sound:
+        for reader in READERS:
+            notes = cover.transcribe(sound, reader=reader)
+            sheet = cover.leadsheet(sound, notes, reader=reader)
+            found[reader] = melody_scores(truth, moved(sheet.melody, offset_s))
+            if reader == "heuristic":
+                found["highest note"] = melody_scores(truth, moved(highest_notes(notes), offset_s))
+    return found
+
+
+def main() -> int:
+    """Run, print a table, write the results; 1 where the target is missed."""
+    rows: dict[str, Any] = {}
+    for name, (mix, voice, offset_s) in songs(data_folder()).items():
+        rows[name] = measure(mix, voice, offset_s)
+        for reader, figures in rows[name].items():
+            print(f"{name:20s} {reader:13s}", *(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)
+    means = {
+        reader: {k: round(float(np.mean([row[reader][k] for row in rows.values()])), 4) for k in figures}
+        for reader, figures in next(iter(rows.values())).items()
+    }
+    for reader, figures in means.items():
+        print(f"{'mean':20s} {reader:13s}", *(f"{k} {v:.3f}" for k, v in figures.items()))
+    rounded = {n: {r: {k: round(v, 4) for k, v in f.items()} for r, f in row.items()} for n, row in rows.items()}
+    record(
+        "vocals", {"what": "melody against pYIN on the clean voice", "target_rca": TARGET, **means, "songs": rounded}
+    )
+    return int(means["neural"]["rca"] < TARGET)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

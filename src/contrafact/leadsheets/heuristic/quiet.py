@@ -1,0 +1,81 @@
+"""Where the music begins and ends: what a network hears in the noise before and after it is no music.
+
+The network's activations do not depend on loudness, so hiss gives it notes. A window is quiet if it lies `SILENT_DB`
+below the song's loud windows, or `SOFT_DB` below them and with less than `THIN` of their usual chroma.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from contrafact.audio import Audio
+from contrafact.leadsheet import Chord, MelodyNote
+from contrafact.leadsheets.heuristic.beatwise import Chromas
+
+WINDOW_S = 0.25
+SMOOTH = 3  # windows
+LOUD = 0.9  # quantile of the windows' levels
+SILENT_DB, SOFT_DB = 35.0, 20.0
+THIN = 0.4
+HELD = 9  # windows, of which most must hold soft music where one does
+SHORTEST_S = 1.0  # shorter quiet at the edges is part of the music
+EARLY_S = 0.15  # by which a chord or note may begin before its window
+
+
+def music_span(audio: Audio, sums: Chromas) -> tuple[float, float]:
+    """Seconds between which there is music; all of a song that is quiet throughout."""
+    count = int(audio.duration_s / WINDOW_S)
+    if count < 2:
+        return 0.0, audio.duration_s
+    size = round(WINDOW_S * audio.sample_rate)
+    power = [
+        float(np.square(audio.samples[0, i * size : (i + 1) * size], dtype=np.float64).mean()) for i in range(count)
+    ]
+    level_db = 10 * np.log10(uniform_filter1d(np.asarray(power), SMOOTH) + 1e-12)
+    edges: NDArray[np.float64] = np.arange(count + 1.0) * WINDOW_S
+    chroma = sums.mean("chord", edges).sum(axis=1)
+    below_db = np.quantile(level_db, LOUD) - level_db
+    usual = float(np.median(chroma[below_db < SOFT_DB]))
+    is_soft = (below_db < SILENT_DB) & (chroma >= THIN * usual)
+    is_held = uniform_filter1d(is_soft.astype(np.float64), HELD) > 0.5
+    at = np.flatnonzero((below_db < SOFT_DB) | (is_soft & is_held))
+    start, end = float(at[0]) * WINDOW_S, float(at[-1] + 1) * WINDOW_S
+    return (
+        start if start >= SHORTEST_S else 0.0,
+        end if audio.duration_s - end >= SHORTEST_S else audio.duration_s,
+    )
+
+
+def trimmed_chords(
+    chords: Sequence[Chord], span: tuple[float, float], beats_s: NDArray[np.float64]
+) -> tuple[Chord, ...]:
+    """The chords, with none before the last beat up to the start of ``span``, or after the first beat past its end."""
+    last = max((c.end_s for c in chords), default=0.0)
+    start = float(max(beats_s[beats_s <= span[0] + EARLY_S], default=0.0)) if span[0] > 0 else 0.0
+    end = min(float(min(beats_s[beats_s >= span[1] - EARLY_S], default=last)), last) if span[1] < last else last
+    kept = [replace(c, start_s=max(c.start_s, start), end_s=min(c.end_s, end)) for c in chords]
+    kept = [c for c in kept if c.end_s - c.start_s > 1e-6]
+    head = [Chord(0.0, start, "N")] if start > 0 else []
+    tail = [Chord(end, last, "N")] if end < last else []
+    return tuple(_joined([*head, *kept, *tail]))
+
+
+def _joined(chords: list[Chord]) -> list[Chord]:
+    """Neighbours without a chord as one."""
+    result: list[Chord] = []
+    for c in chords:
+        if result and result[-1].symbol == c.symbol == "N":
+            result[-1] = replace(result[-1], end_s=c.end_s)
+        else:
+            result.append(c)
+    return result
+
+
+def trimmed_melody(melody: Sequence[MelodyNote], span: tuple[float, float]) -> tuple[MelodyNote, ...]:
+    """The notes that begin inside ``span``."""
+    return tuple(n for n in melody if span[0] - EARLY_S <= n.onset_s < span[1])

@@ -1,0 +1,95 @@
+"""Key and chords from the network's activations: means over beats, decoded by Viterbi with bar-aware changes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.data.truth import QUALITIES
+from contrafact.leadsheet import Chord
+from contrafact.leadsheets.heuristic.chords import beat_spans, best_path
+from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, key_name, spell
+from contrafact.leadsheets.neural._labels import NO_CHORD
+from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
+from contrafact.theory.chords import SHORTHANDS
+
+Floats = NDArray[np.float64]
+
+TRUST = 3.0  # weight of a beat's mean log-probability against the cost of a change
+INVERTED = 0.6  # least probability of a bass note other than the root
+_DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
+
+
+def find_key(key: Array) -> tuple[str, float]:
+    """The key of a song and its probability, from the log-probabilities of all frames (frames, 24)."""
+    total = key.mean(axis=0, dtype=np.float64)
+    best = int(total.argmax())
+    chance = np.exp(total - total.max())
+    return key_name(best % 12, best >= 12), float(1 / chance.sum())
+
+
+def find_chords(
+    chord: Array,
+    bass: Array,
+    beats_s: Floats,
+    positions: NDArray[np.int64],
+    beats_per_bar: int,
+    key: str,
+    duration_s: float,
+) -> tuple[Chord, ...]:
+    """Chords over the song, gapless from 0 to ``duration_s``.
+
+    Args:
+        chord, bass: log-probabilities of `_activations.Activations`.
+        beats_s: beat grid.
+        positions: position of each beat in its bar, 0 = first.
+        beats_per_bar: bar length.
+        key: for spelling.
+        duration_s: length of the song.
+    """
+    edges, place = beat_spans(beats_s, positions, beats_per_bar, duration_s)
+    score, low = span_means(chord, edges), span_means(np.exp(bass), edges)
+    path = best_path(TRUST * score, place, beats_per_bar)
+    cuts = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
+    return tuple(
+        Chord(
+            float(edges[a]),
+            float(edges[b]),
+            symbol(int(path[a]), low[a:b].mean(axis=0), key),
+            round(_certainty(score[a:b].mean(axis=0), int(path[a])), 3),
+        )
+        for a, b in pairwise(cuts)
+    )
+
+
+def span_means(rows: Array, edges_s: Floats) -> Floats:
+    """Means of the frames between consecutive edges; every span holds at least one."""
+    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    edges = np.clip(np.rint(edges_s * FRAME_RATE).astype(np.int64), 0, len(rows))
+    start = np.minimum(edges[:-1], len(rows) - 1)
+    stop = np.maximum(edges[1:], start + 1)
+    return np.asarray((total[stop] - total[start]) / (stop - start)[:, None])
+
+
+def _certainty(score: Floats, state: int) -> float:
+    """Probability of all chords on the root of ``state``, or of none."""
+    chance = np.exp(score - score.max())
+    same = np.arange(len(score)) % 12 == state % 12
+    same[NO_CHORD] = False
+    return float((chance[NO_CHORD] if state == NO_CHORD else chance[same].sum()) / chance.sum())
+
+
+def symbol(state: int, bass: Floats, key: str) -> str:
+    """Harte symbol of a class, over its bass (probabilities, 13) where that is clearly another chord tone."""
+    if state == NO_CHORD:
+        return "N"
+    quality, root = QUALITIES[1 + state // 12], state % 12
+    tonic, _, mode = key.partition(":")
+    name = f"{spell(root, key != 'N' and flats(PITCH_CLASS[tonic], mode == 'min'))}:{quality}"
+    lowest = int(bass.argmax())
+    tone = (lowest - root) % 12
+    if lowest < 12 and tone and tone in SHORTHANDS[quality] and bass[lowest] > INVERTED:
+        return f"{name}/{_DEGREE[tone]}"
+    return name

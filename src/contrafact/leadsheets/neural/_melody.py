@@ -1,0 +1,108 @@
+"""The melody from the network's activations: the best path through pitches and rests, cut where notes start anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.leadsheet import MelodyNote
+from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, REST
+from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the melody decoder.
+
+    Attributes:
+        trust: weight of a frame's log-probability; frames are not independent.
+        change_cost: price of another pitch, or of a rest, where no start is heard.
+        leap_cost: further price of each semitone beyond a whole tone.
+        voicing: log-odds added to every frame of melody; more finds more notes, and more wrong ones.
+        restrike: least probability of a start that cuts a held pitch in two.
+        shortest_s: shorter notes are dropped.
+    """
+
+    trust: float = 0.6
+    change_cost: float = 3.0
+    leap_cost: float = 0.08
+    voicing: float = 0.3
+    restrike: float = 0.5
+    shortest_s: float = 0.06
+
+    def __post_init__(self) -> None:
+        if not (self.trust > 0 and min(self.change_cost, self.leap_cost, self.shortest_s) >= 0):
+            raise ValueError("trust must be above 0; change_cost, leap_cost and shortest_s must be 0 or more")
+        if not 0 < self.restrike <= 1:
+            raise ValueError("restrike must lie in 0..1")
+
+
+def find_melody(melody: Array, starts: Array, config: Config = Config()) -> tuple[MelodyNote, ...]:
+    """Notes in order, at most one at a time, with confidences.
+
+    Args:
+        melody: (frames, 67) log-probabilities of pitches and rest.
+        starts: (frames,) probability that a note of the melody starts.
+        config: prices and thresholds.
+    """
+    path = best_path(melody, starts, config)
+    struck = _peaks(starts, config.restrike)
+    cuts = np.flatnonzero((np.diff(path) != 0) | struck[1:]) + 1
+    edges = np.concatenate([[0], cuts, [len(path)]])
+    notes: list[MelodyNote] = []
+    for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        pitch = int(path[a])
+        if pitch == REST or (b - a) / FRAME_RATE < config.shortest_s:
+            continue
+        confidence = float(np.exp(melody[a:b, pitch].mean()))
+        notes.append(MelodyNote(_edge(a), _edge(b) - _edge(a), LOWEST_MELODY + pitch, round(confidence, 4)))
+    return tuple(notes)
+
+
+def _edge(frame: int) -> float:
+    """The moment between a frame and the one before it."""
+    return max(0.0, (frame - 0.5) / FRAME_RATE)
+
+
+def best_path(melody: Array, starts: Array, config: Config) -> NDArray[np.int64]:
+    """The best class of each frame by Viterbi."""
+    score = config.trust * np.maximum(melody.astype(np.float64), -12.0)
+    score[:, :MELODY_PITCHES] += config.trust * config.voicing
+    apart = np.abs(np.subtract.outer(np.arange(MELODY_PITCHES), np.arange(MELODY_PITCHES)))
+    price = np.zeros((REST + 1, REST + 1))
+    price[:MELODY_PITCHES, :MELODY_PITCHES] = config.leap_cost * np.maximum(apart - 2, 0)
+    np.fill_diagonal(price, -np.inf)
+    change = config.change_cost * (1 - np.minimum(_widest(starts), 1.0))
+    frames = len(score)
+    back = np.empty((frames, REST + 1), np.int8)
+    best = score[0].copy()
+    stay = np.arange(REST + 1)
+    np.fill_diagonal(price, np.inf)
+    for k in range(1, frames):
+        other = best[:, None] - price
+        source = other.argmax(axis=0)
+        moved = other[source, stay] - change[k]
+        turns = moved > best
+        back[k] = np.where(turns, source, stay)
+        best = np.where(turns, moved, best) + score[k]
+    path = np.empty(frames, np.int64)
+    path[-1] = int(best.argmax())
+    for k in range(frames - 1, 0, -1):
+        path[k - 1] = back[k, path[k]]
+    return path
+
+
+def _widest(starts: Array) -> Array:
+    """Each frame's largest start among itself and its neighbours."""
+    padded = np.pad(starts, 1)
+    return np.asarray(np.maximum(np.maximum(padded[:-2], padded[2:]), padded[1:-1]))
+
+
+def _peaks(starts: Array, least: float) -> NDArray[np.bool_]:
+    """Local maxima of at least ``least``."""
+    padded = np.pad(starts, 1)
+    return np.asarray((starts >= least) & (starts > padded[:-2]) & (starts >= padded[2:]))

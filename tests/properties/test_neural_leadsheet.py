@@ -1,0 +1,266 @@
+"""The neural reader's parts: labels from truth, the network's reshaping, and decoding of activations that say all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from contrafact.data.truth import PARTS, QUALITIES, Truth
+from contrafact.errors import SettingsError
+from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
+from contrafact.leadsheets.heuristic.features import Features
+from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm
+from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, NO_CHORD, REST, labels_of
+from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
+from contrafact.registry import LEADSHEETS, TRANSCRIBERS
+
+BEATS_S = np.arange(0.5, 12, 0.5)
+
+
+def truth() -> Truth:
+    """Twelve seconds at 120: Am7 and G over B, a melody of one note a second."""
+    melody_hz = np.zeros(1201, np.float32)
+    notes = []
+    for k in range(1, 11):
+        pitch = 60 + k
+        melody_hz[100 * k : 100 * k + 80] = 440 * 2 ** ((pitch - 69) / 12)
+        notes += [(k, k + 0.8, pitch, PARTS.index("melody")), (k, k + 1, 45, PARTS.index("bass"))]
+    chords = [(9, QUALITIES.index("min7"), 9), (7, QUALITIES.index("maj"), 11)]
+    return Truth(
+        beats_s=BEATS_S,
+        downbeats_s=BEATS_S[::4],
+        chords_s=np.array([[0.5, 6.0], [6.0, 11.0]]),
+        chords=np.array(chords, np.int16),
+        key=np.array([9, 1], np.int16),
+        metre=np.array([4], np.int16),
+        melody_hz=melody_hz,
+        notes=np.array(notes, np.float64),
+    )
+
+
+COUNT = int(12 * FRAME_RATE)
+
+
+def test_labels_say_what_is_true_at_each_frame() -> None:
+    found = labels_of(truth(), COUNT)
+    times = np.arange(COUNT) / FRAME_RATE
+    for column, events in ((0, BEATS_S), (1, BEATS_S[::4]), (2, np.arange(1, 11))):
+        marked = np.flatnonzero(found.strokes[:, column] == 1)
+        assert len(marked) == len(events)
+        assert np.abs(times[marked] - events).max() <= 0.5 / FRAME_RATE
+    at = [int(t * FRAME_RATE) for t in (3.0, 8.0, 11.5, 0.2)]
+    first, second = 12 * (QUALITIES.index("min7") - 1) + 9, 12 * (QUALITIES.index("maj") - 1) + 7
+    assert found.chord[at].tolist() == [first, second, NO_CHORD, NO_CHORD]
+    assert found.bass[at].tolist() == [9, 11, 12, 12]
+    assert found.key == 9 + 12
+    assert found.melody[int(4.4 * FRAME_RATE)] == 64 - LOWEST_MELODY
+    assert found.melody[int(4.9 * FRAME_RATE)] == REST
+    assert found.notes[int(4.4 * FRAME_RATE), 64 - LOWEST]
+    assert found.onsets.sum() == 20
+
+
+def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    song = truth()
+    up = replace(
+        song,
+        chords=np.array([[(r + 2) % 12, q, (b + 2) % 12] for r, q, b in song.chords], np.int16),
+        key=np.array([11, 1], np.int16),
+        melody_hz=(song.melody_hz * 2 ** (2 / 12)).astype(np.float32),
+        notes=song.notes + np.array([0, 0, 2, 0]),
+    )
+    pitch = np.random.default_rng(0).random((COUNT, BINS)).astype(np.float16)
+    mel = np.zeros((COUNT, 96), np.float16)
+    moved = network.cut(network.Item(pitch, mel, song), 40, 300, 2)
+    there = network.cut(network.Item(pitch, mel, up), 40, 300, 0)
+    for name in ("strokes", "chord", "bass", "key", "melody", "notes", "onsets"):
+        np.testing.assert_array_equal(moved[name], there[name], err_msg=name)
+    np.testing.assert_array_equal(moved["pitch"][:, 6:], there["pitch"][:, :-6])
+    assert not moved["pitch"][:, :6].any()
+
+
+def test_what_lies_beyond_an_excerpt_is_no_target() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    item = network.Item(np.ones((COUNT, BINS), np.float16), np.ones((COUNT, 96), np.float16), truth())
+    found = network.cut(item, COUNT - 100, 300, 0)
+    assert {len(v) for v in found.values()} == {300}
+    for name in ("chord", "bass", "key", "melody"):
+        assert (found[name][100:] == _labels.UNKNOWN).all()
+
+
+def test_harmonics_and_pairs_are_where_they_should_be() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    torch = pytest.importorskip("torch")
+    pitch = torch.arange(4 * BINS, dtype=torch.float32).reshape(1, 4, BINS) + 1
+    found = network.harmonics(pitch).numpy()
+    for h, harmonic in enumerate(network.HARMONICS):
+        for semitone, column in ((0, 0), (30, 1), (95, 2)):
+            k = 3 * semitone + column + round(36 * np.log2(harmonic))
+            expected = pitch[0, 2, k].item() if 0 <= k < BINS else 0
+            assert found[0, 3 * h + column, 2, semitone] == expected
+    x = torch.arange(2 * 4 * 3 * 5, dtype=torch.float32).reshape(2, 4, 3, 5)
+    apart = network.apart(x)
+    for answer in range(2):
+        for frame in range(6):
+            np.testing.assert_array_equal(apart[:, answer, frame], x[:, 2 * answer + frame % 2, frame // 2])
+
+
+@pytest.mark.parametrize("pitch", [33, 60, 69, 88])
+def test_a_tone_lights_the_middle_bin_of_its_semitone(pitch: int) -> None:
+    t = np.arange(3 * 22_050) / 22_050
+    image, mel = spectra((0.3 * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * t)).astype(np.float32))
+    assert image.shape == (frame_count(len(t)), 3 * SEMITONES)
+    assert len(mel) == len(image)
+    assert int(image[len(image) // 2].argmax()) == 3 * (pitch - LOWEST) + 1
+
+
+def test_spectra_of_a_long_recording_have_no_seams(monkeypatch) -> None:
+    from contrafact.leadsheets.neural import _spectra
+
+    samples = np.random.default_rng(0).standard_normal(20 * 22_050).astype(np.float32)
+    whole, _ = spectra(samples)
+    monkeypatch.setattr(_spectra, "BLOCK", 100)
+    pieces, _ = spectra(samples)
+    np.testing.assert_allclose(pieces, whole, atol=2e-3)
+
+
+@pytest.mark.parametrize("samples", [0, 1, HOP, 22_050])
+def test_spectra_of_silence_are_zero(samples: int) -> None:
+    for image in spectra(np.zeros(samples, np.float32)):
+        assert len(image) == samples // HOP + 1
+        assert not image.any()
+
+
+def log_of(classes: np.ndarray, count: int) -> np.ndarray:
+    """Log-probabilities that are nearly sure of each frame's class."""
+    found = np.full((len(classes), count), np.log(0.01 / count), np.float32)
+    found[np.arange(len(classes)), classes] = np.log(0.99)
+    return found
+
+
+def heard(onsets_s: np.ndarray, duration_s: float) -> Features:
+    """Features of clicks."""
+    frames = int(duration_s * CLOCK) + 1
+    onset = np.zeros(frames, np.float32)
+    at = np.rint(onsets_s * CLOCK).astype(int)
+    onset[at[at < frames]] = 1
+    zero = np.zeros((frames, 88), np.float32)
+    return Features(duration_s, onset, onset, onset, onset, zero, zero, np.zeros((frames, 12), np.float32))
+
+
+def strokes(beats_s: np.ndarray, downbeats_s: np.ndarray, duration_s: float) -> np.ndarray:
+    found = np.full((int(duration_s * FRAME_RATE) + 1, 3), 0.02, np.float32)
+    for column, times in ((0, beats_s), (1, downbeats_s)):
+        found[np.rint(times * FRAME_RATE).astype(int), column] = 0.9
+    return found
+
+
+@pytest.mark.parametrize(("tempo", "per_bar"), [(60, 4), (90, 3), (124, 4), (178, 4), (200, 3)])
+def test_beats_and_bars_are_those_of_the_activations(tempo: float, per_bar: int) -> None:
+    """Onsets on every eighth do not mislead: the activations tell which of them are beats."""
+    beats = np.arange(0.7, 60, 60 / tempo)
+    eighths = np.arange(0.7, 60, 30 / tempo)
+    rhythm = _rhythm.find_rhythm(strokes(beats, beats[1::per_bar], 60.5), heard(eighths, 60.5))
+    inside = rhythm.beats_s[(rhythm.beats_s > 2) & (rhythm.beats_s < 59)]
+    assert np.abs(beats[:, None] - inside).min(axis=0).max() < 0.02
+    assert len(inside) == ((beats > 2) & (beats < 59)).sum()
+    assert rhythm.bars.metre == f"{per_bar}/4"
+    bars = rhythm.beats_s[rhythm.bars.downbeats]
+    assert np.abs(beats[1::per_bar, None] - bars[(bars > 2) & (bars < 59)]).min(axis=0).max() < 0.02
+    assert rhythm.confidence > 0.6
+
+
+def test_nothing_heard_gives_a_grid_without_confidence() -> None:
+    rhythm = _rhythm.find_rhythm(np.full((900, 3), 0.001, np.float32), heard(np.zeros(0), 20.0))
+    assert len(rhythm.beats_s) > 8
+    assert rhythm.confidence < 0.1
+
+
+def test_chords_are_those_of_the_activations() -> None:
+    found = labels_of(truth(), COUNT)
+    positions = np.arange(len(BEATS_S)) % 4
+    chords = _harmony.find_chords(
+        log_of(found.chord, NO_CHORD + 1), log_of(found.bass, 13), BEATS_S, positions, 4, "A:min", 12.0
+    )
+    assert [(c.start_s, c.symbol) for c in chords] == [(0, "N"), (0.5, "A:min7"), (6, "G:maj/3"), (11, "N")]
+    assert chords[-1].end_s == 12
+    assert all(c.confidence > 0.9 for c in chords)
+
+
+def test_a_beat_of_doubt_does_not_change_the_chord() -> None:
+    classes = np.full(COUNT, 9)
+    classes[int(3 * FRAME_RATE) : int(3.2 * FRAME_RATE)] = 4
+    chords = _harmony.find_chords(
+        log_of(classes, NO_CHORD + 1), log_of(classes, 13), BEATS_S, np.arange(len(BEATS_S)) % 4, 4, "A:maj", 12.0
+    )
+    assert [c.symbol for c in chords] == ["A:maj"]
+
+
+def test_the_key_is_that_of_the_activations() -> None:
+    key, confidence = _harmony.find_key(log_of(np.full(100, 12 + 10), 24))
+    assert key == "Bb:min"
+    assert confidence > 0.9
+
+
+def melody_of(spans: list[tuple[float, float, int]], duration_s: float, sure: float = 0.99) -> np.ndarray:
+    classes = np.full(int(duration_s * FRAME_RATE), REST)
+    for start, end, pitch in spans:
+        classes[round(start * FRAME_RATE) : round(end * FRAME_RATE)] = pitch - LOWEST_MELODY
+    found = np.full((len(classes), MELODY_PITCHES + 1), np.log((1 - sure) / MELODY_PITCHES), np.float32)
+    found[np.arange(len(classes)), classes] = np.log(sure)
+    return found
+
+
+def starts_at(times_s: list[float], duration_s: float, height: float = 0.9) -> np.ndarray:
+    found = np.zeros(int(duration_s * FRAME_RATE), np.float32)
+    found[np.rint(np.array(times_s) * FRAME_RATE).astype(int)] = height
+    return found
+
+
+LINE = [(0.5, 1.0, 60), (1.0, 1.5, 64), (2.0, 3.0, 67)]
+
+
+def test_the_melody_is_that_of_the_activations() -> None:
+    notes = _melody.find_melody(melody_of(LINE, 4), starts_at([0.5, 1.0, 2.0], 4))
+    assert [n.pitch for n in notes] == [60, 64, 67]
+    for note, (start, end, _) in zip(notes, LINE, strict=True):
+        assert abs(note.onset_s - start) < 1.5 / FRAME_RATE
+        assert abs(note.onset_s + note.duration_s - end) < 1.5 / FRAME_RATE
+        assert note.confidence > 0.9
+
+
+def test_a_held_pitch_is_cut_where_a_start_is_heard() -> None:
+    line = melody_of([(0.5, 2.5, 60)], 4)
+    assert len(_melody.find_melody(line, starts_at([0.5], 4))) == 1
+    assert len(_melody.find_melody(line, starts_at([0.5, 1.5], 4))) == 2
+    assert len(_melody.find_melody(line, starts_at([0.5, 1.5], 4, 0.4), _melody.Config(restrike=0.3))) == 2
+    assert len(_melody.find_melody(line, starts_at([0.5, 1.5], 4, 0.4), _melody.Config(restrike=0.6))) == 1
+
+
+def test_prices_of_the_melody_do_what_they_say() -> None:
+    blip = melody_of([(0.5, 1.5, 60), (1.5, 1.56, 72), (1.56, 2.5, 60)], 4, sure=0.6)
+    silent = np.zeros(len(blip), np.float32)
+
+    def pitches(**prices: float) -> list[int]:
+        return [n.pitch for n in _melody.find_melody(blip, silent, _melody.Config(shortest_s=0.0, **prices))]
+
+    free = {"change_cost": 0.0, "leap_cost": 0.0}
+    assert pitches(**free) == [60, 72, 60]
+    assert pitches(change_cost=20.0, leap_cost=0.0) == [60]
+    assert pitches(change_cost=0.0, leap_cost=2.0) == [60]
+    assert pitches(trust=0.01, change_cost=1.0, leap_cost=0.0) != pitches(trust=2.0, change_cost=1.0, leap_cost=0.0)
+    short = _melody.find_melody(blip, silent, _melody.Config(shortest_s=0.1, **free))
+    assert [n.pitch for n in short] == [60, 60]
+    doubtful = melody_of([(0.5, 2.5, 60)], 4, sure=0.99)
+    doubtful[:, REST] = np.maximum(doubtful[:, REST], np.log(0.99))
+    quiet = _melody.find_melody(doubtful, silent, _melody.Config(voicing=-1.0))
+    assert not quiet
+    assert _melody.find_melody(doubtful, silent, _melody.Config(voicing=1.0))
+
+
+@pytest.mark.parametrize("registry", [LEADSHEETS, TRANSCRIBERS])
+def test_unknown_weights_name_the_nearest(registry) -> None:
+    with pytest.raises(SettingsError, match="'leadsheet'"):
+        registry.build("neural", weights="leadshet")
