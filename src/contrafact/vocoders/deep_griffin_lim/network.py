@@ -35,8 +35,8 @@ class Training:
         spectra: weight of the mean distance to the true spectra after each of the network's rounds, later ones more.
     """
 
-    rounds: int = 5
-    plain_rounds: int = 9
+    rounds: int = 6
+    plain_rounds: int = 24
     convergence: float = 1.0
     spectra: float = 0.0
 
