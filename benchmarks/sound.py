@@ -10,7 +10,7 @@ what is left of sound within the bands after a constant-Q grid and back, by hop,
 each.
 
 Sound: an excerpt of a real song from CONTRAFACT_DATA where there is one, else chords made here. A row is a function in
-`ROWS` that yields `Row`s; rows of a package that is not installed are left out and named on standard error.
+`ROWS` that yields `Row`s; rows of a package or of weights that are not there are left out and named on standard error.
 """
 
 # ruff: noqa: E402  (threads are set before numpy is loaded)
@@ -42,6 +42,7 @@ from contrafact.audio import Audio
 from contrafact.dsp.cqt import ConstantQ, HopWarning
 from contrafact.dsp.mel import Mel
 from contrafact.dsp.stft import istft, stft
+from contrafact.errors import SettingsError
 from contrafact.metrics.sound import evaluate, spectral_convergence_db
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
@@ -255,6 +256,25 @@ def griffin_lim_rows(quick: bool) -> Iterator[Row]:
         yield Row(name, middle["ours"], middle["peer"], "librosa.griffinlim", middle["limit"], quality)
 
 
+def deep_griffin_lim_rows(quick: bool) -> Iterator[Row]:
+    """60 rounds of which a network corrects the first, against 60 fast ones; see `phase_recovery.py`."""
+    from phase_recovery import compared, stft_features
+
+    for window, hop in ((2048, 512), (1024, 256)):
+        kind = stft_features(22_050, window, hop)
+        found = [compared(music(4.0 if quick else 30.0, 22_050, song), kind, 60) for song in range(len(SONGS))]
+        middle = {name: statistics.median(f[name] for f in found) for name in found[0]}
+        quality = {
+            "spectral_convergence_db": middle["deep_db"],
+            "peer_spectral_convergence_db": middle["fast_db"],
+            "peer_db_in_equal_time": middle["equal_time_db"],
+            "better_on_songs": sum(f["deep_db"] < f["fast_db"] for f in found),
+            "songs": len(SONGS),
+        }
+        name = f"deep_griffin_lim_{window}_{hop}"
+        yield Row(name, middle["deep_s"], middle["fast_s"], "fast Griffin-Lim, as many rounds", None, quality)
+
+
 def bare_transforms(frames: int, window: int, rounds: int) -> None:
     """The transforms that so many rounds of Griffin-Lim must do, in blocks that stay in the cache."""
     block = np.ones((32, window), np.float32)
@@ -327,6 +347,7 @@ ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "stft_pair": stft_pair,
     "mel_forward": mel_forward,
     "griffin_lim": griffin_lim_rows,
+    "deep_griffin_lim": deep_griffin_lim_rows,
     "vocoders": vocoder_rows,
     "wavenet": wavenet_rows,
 }
@@ -349,7 +370,7 @@ def main() -> None:
             for row in ROWS[name](arguments.quick):
                 lines.append(row.line())
                 print(json.dumps(lines[-1]), flush=True)
-        except ModuleNotFoundError as missing:
+        except (ModuleNotFoundError, SettingsError) as missing:  # a package, or weights
             print(f"{name} left out: {missing}", file=sys.stderr)
     if not (arguments.quick or arguments.row):
         print(record("sound", {"rows": lines}))

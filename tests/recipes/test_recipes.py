@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.recipes.tiny import TINY
 
-from contrafact.data import excerpts
-from contrafact.errors import InputError, SettingsError
+from contrafact.errors import SettingsError
 from contrafact.training import checkpoint, export, loop, recipe
 
 SHORT = ["loop.steps=2", "loop.device='cpu'", "loop.log_every=1", "loop.listen_every=0", "loop.tensorboard=false"]
@@ -101,13 +98,3 @@ def test_a_method_that_is_not_trained_says_so(name) -> None:
     with pytest.raises(SettingsError) as error:
         recipe.find_method(name)
     assert error.value.code == "METHOD_UNTRAINED"
-
-
-def test_excerpts_of_another_rate_or_making_are_refused(tmp_path) -> None:
-    (tmp_path / "manifest.json").write_text(json.dumps({"config": asdict(excerpts.Config(sample_rate=16_000))}))
-    np.save(tmp_path / "shard-0000.npy", np.full((2, 1000), 9000, np.int16))
-    assert excerpts.load(tmp_path, 16_000).shape == (2, 1000)
-    with pytest.raises(InputError, match="at 16000 Hz"):
-        excerpts.load(tmp_path, 22_050)
-    with pytest.raises(SettingsError, match="made otherwise"):
-        excerpts.prepare(excerpts.Config(sample_rate=22_050), tmp_path)

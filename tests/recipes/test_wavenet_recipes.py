@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.recipes.tiny import tones
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 pytest.importorskip("accelerate")
 
-from contrafact.errors import SettingsError  # noqa: E402
 from contrafact.training import loop, recipe  # noqa: E402
 from contrafact.training.draws import Draws  # noqa: E402
 from contrafact.training.export import export  # noqa: E402
@@ -18,14 +18,8 @@ SHORT = ["config.network.layers=4", "config.network.cycle=4", "data.frames=2", "
 
 
 @pytest.fixture
-def tones(tmp_path):
-    """Three excerpts of one second."""
-    time = np.arange(RATE) / RATE
-    waves = [20_000 * np.sin(2 * np.pi * hz * time) for hz in (220, 330, 440)]
-    folder = tmp_path / "excerpts"
-    folder.mkdir()
-    np.save(folder / "shard-0000.npy", np.round(waves).astype(np.int16))
-    return folder
+def sound(tmp_path):
+    return tones(tmp_path / "sound", RATE, 1.0)
 
 
 def settings_of(name, *assignments):
@@ -41,8 +35,8 @@ def test_recipes_state_the_shapes_of_the_literature():
 
 
 @pytest.mark.parametrize("name", ["wavenet", "wavenet_small", "wavenet_timbretron"])
-def test_two_steps_on_a_cpu(name, tones, tmp_path):
-    place = [*SHORT, f'data.folder="{tones}"', "loop.steps=2", "loop.checkpoint_every=2", "loop.tensorboard=false"]
+def test_two_steps_on_a_cpu(name, sound, tmp_path):
+    place = [*SHORT, f'data.folder="{sound}"', "loop.steps=2", "loop.checkpoint_every=2", "loop.tensorboard=false"]
     made = recipe.load(name, place)
     method = recipe.find_method(made.method)
     loop.train(method, made, tmp_path / "run")
@@ -54,8 +48,8 @@ def test_two_steps_on_a_cpu(name, tones, tmp_path):
     assert vocoder.model.reverse_time == (name == "wavenet_timbretron")
 
 
-def test_examples_are_codes_with_their_features_reversed_where_asked(tones):
-    _, (config, _, data) = settings_of("wavenet_small", *SHORT, f'data.folder="{tones}"')
+def test_examples_are_codes_with_their_features_reversed_where_asked(sound):
+    _, (config, _, data) = settings_of("wavenet_small", *SHORT, f'data.folder="{sound}"')
     source = network.make_source(config, data)
     batch = source.batch(Draws(0, 0), 2)
     frames = batch["features"].shape[2]
@@ -67,9 +61,3 @@ def test_examples_are_codes_with_their_features_reversed_where_asked(tones):
     forward, backward = (network.example(config.network, wave, reverse_time=r) for r in (False, True))
     for name, array in forward.items():
         np.testing.assert_array_equal(backward[name], array[..., ::-1])
-
-
-def test_a_missing_folder_is_told(monkeypatch):
-    monkeypatch.delenv("CONTRAFACT_EXCERPTS", raising=False)
-    with pytest.raises(SettingsError, match="DATA_FOLDER"):
-        network.make_source(Config(), network.Data())

@@ -12,14 +12,27 @@ from contrafact.data.shards import Item, write_manifest, write_shard
 from contrafact.data.truth import Truth
 from contrafact.theory.phrases import PITCHES, STEPS
 
+SHORT = ["loop.batch_size=2"]
+
+
+def tones(folder: Path, sample_rate: int = 22_050, seconds: float = 2.0) -> Path:
+    """Two items of tones and noise in place of prepared sound, each with two stems; the folder."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    noise = np.random.default_rng(0).standard_normal((2, len(time)))
+    items = []
+    for hz, hiss in zip((220, 660), noise, strict=True):
+        stems = {"tone": 0.3 * np.sin(2 * np.pi * hz * time), "noise": 0.03 * hiss}
+        stems = {name: sound.astype(np.float32) for name, sound in stems.items()}
+        items.append(Item({"hz": hz}, stems["tone"] + stems["noise"], stems))
+    folder.mkdir(exist_ok=True)
+    write_manifest(folder, {}, [write_shard(folder, 0, "tones", sample_rate, items)])
+    return folder
+
 
 def vocos(folder: Path) -> list[str]:
-    """Two seconds of noise and tones in place of excerpts."""
-    time = np.arange(44_100) / 22_050
-    waves = [np.sin(2 * np.pi * f * time) + 0.1 * np.random.default_rng(0).standard_normal(44_100) for f in (220, 660)]
-    np.save(folder / "shard-0000.npy", np.round(np.stack(waves) * 12_000).astype(np.int16))
-    small = ["config.width=16", "config.inner=32", "config.layers=2", "data.frames=24", "loop.batch_size=2"]
-    return [*small, f"data.folder='{folder}'", "training.windows=[384, 768]"]
+    """A narrow network on crops of tones."""
+    small = ["config.width=16", "config.inner=32", "config.layers=2", "config.sample_rate=22050"]
+    return [*small, "data.frames=24", f"data.folder='{tones(folder)}'", "training.windows=[384, 768]", *SHORT]
 
 
 def prepared_phrases(folder: Path, count: int = 6) -> dict[str, int]:
@@ -64,9 +77,30 @@ def leadsheet(folder: Path) -> list[str]:
     return [*small, f"data.folder='{folder}'"]
 
 
+def deep_griffin_lim(folder: Path) -> list[str]:
+    """A narrow network with small kernels and windows."""
+    small = ["config.channels=2", "config.first_kernel=3", "config.kernel=3", "training.rounds=2", "data.frames=12"]
+    heard = "{kind='stft', bins=129, window_samples=256, hop_samples=64}"
+    return [
+        *small,
+        f"config.representation={heard}",
+        "data.windows=[256, 128]",
+        f"data.folder='{tones(folder)}'",
+        *SHORT,
+    ]
+
+
+def waveglow(folder: Path) -> list[str]:
+    """Two narrow flows on crops of tones."""
+    small = ["config.channels=8", "config.layers=2", "config.flows=2", "config.representation.bins=8"]
+    return [*small, "data.frames=4", f"data.folder='{tones(folder)}'", *SHORT]
+
+
 TINY: dict[str, Callable[[Path], list[str]]] = {
-    "vocoders/vocos": vocos,
-    "leadsheets/neural": leadsheet,
     "arrangers/cyclegan": cyclegan,
     "judges/genre": genre,
+    "leadsheets/neural": leadsheet,
+    "vocoders/deep_griffin_lim": deep_griffin_lim,
+    "vocoders/vocos": vocos,
+    "vocoders/waveglow": waveglow,
 }

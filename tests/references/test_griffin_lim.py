@@ -46,7 +46,7 @@ def test_a_round_is_the_plain_formula(momentum: float) -> None:
     samples = music(0.4)
     wanted = magnitudes(samples)
     start = _phase_recovery.turned(np.random.default_rng(1).random(wanted.T.shape, dtype=np.float32)) * wanted.T
-    fast = _phase_recovery._Recovery(wanted.T.copy(), 1024, 256, 0, len(samples)).run(start.copy(), Rounds(5, momentum))
+    fast = _phase_recovery.Recovery(wanted.T.copy(), 1024, 256, 0, len(samples)).run(start.copy(), Rounds(5, momentum))
     phased, before = start.T.astype(np.complex128), 0.0
     for _ in range(5):
         projected = stft(istft(phased, len(samples), 1024, 256), 1024, 256)
@@ -92,7 +92,7 @@ def test_as_near_as_librosas() -> None:
 def test_true_phases_are_a_fixed_point() -> None:
     samples = music(0.5)
     true = stft(samples, 1024, 256).T.copy()
-    recovery = _phase_recovery._Recovery(np.abs(true), 1024, 256, 0, len(samples))
+    recovery = _phase_recovery.Recovery(np.abs(true), 1024, 256, 0, len(samples))
     np.testing.assert_allclose(recovery.run(true, Rounds(10)), samples, atol=1e-4)
 
 

@@ -15,6 +15,7 @@ over blocks does it all: FFT, momentum, magnitudes, inverse FFT, overlap-add int
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,7 @@ from contrafact.dsp.stft import hann, window_sum
 Floats = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 BLOCK_VALUES = 1 << 15  # spectral values in a block, which then stays in the second-level cache
-CHUNK_VALUES = 1 << 23  # spectral values of a long signal that are held at once
+CHUNK_VALUES = 1 << 23
 _TINY = np.float32(1e-20)
 
 
@@ -47,8 +48,21 @@ class Rounds:
     start: Literal["advance", "random"] = "advance"
     seed: int = 0
 
+    @property
+    def beta(self) -> np.float32:
+        """Weight of the round before: (1 + a) t - a t' has the phases of t - beta t'."""
+        return np.float32(self.momentum / (1 + self.momentum))
 
-def griffin_lim(magnitudes: Floats, window_samples: int, hop_samples: int, rounds: Rounds, length: int = 0) -> Floats:
+
+def griffin_lim(
+    magnitudes: Floats,
+    window_samples: int,
+    hop_samples: int,
+    rounds: Rounds,
+    length: int = 0,
+    recovery: Callable[..., Recovery] | None = None,
+    chunk_values: int = CHUNK_VALUES,
+) -> Floats:
     """A signal whose STFT has nearly these magnitudes.
 
     Args:
@@ -57,6 +71,8 @@ def griffin_lim(magnitudes: Floats, window_samples: int, hop_samples: int, round
         hop_samples: of the transform, at most half of the window.
         rounds: iterations, momentum, seed.
         length: samples of the signal, silence after them; 0 for frames * hop_samples, the longest possible.
+        recovery: what recovers a chunk, built like `Recovery`, which is taken where none is given.
+        chunk_values: spectral values of a long signal that are held at once.
 
     Returns:
         shape (length,). Long ones are made in overlapping chunks: the frames that a chunk shares with the
@@ -66,7 +82,7 @@ def griffin_lim(magnitudes: Floats, window_samples: int, hop_samples: int, round
     draw = np.random.default_rng(rounds.seed)
     frames, bins = wanted.shape
     shared = 2 * -(-window_samples // hop_samples)
-    chunk = max(4 * shared, CHUNK_VALUES // bins)
+    chunk = max(4 * shared, chunk_values // bins)
     length = length or frames * hop_samples
     out = np.zeros(length, np.float32)
     begin, held = 0, np.zeros((0, bins), np.complex64)
@@ -75,9 +91,9 @@ def griffin_lim(magnitudes: Floats, window_samples: int, hop_samples: int, round
         if rounds.start == "random":
             start = part * turned(draw.random(part.shape, dtype=np.float32))
         else:
-            start = part * turned(_advance(part, hop_samples / window_samples, held))
+            start = part * turned(first_turns(part, hop_samples / window_samples, held))
         start[: len(held)] = held
-        recovered = _Recovery(part, window_samples, hop_samples, len(held), length - begin * hop_samples)
+        recovered = (recovery or Recovery)(part, window_samples, hop_samples, len(held), length - begin * hop_samples)
         samples = recovered.run(start, rounds)
         fresh = 0 if begin == 0 else len(held) // 2 * hop_samples
         at = begin * hop_samples
@@ -96,7 +112,7 @@ def turned(turns: Floats) -> Spectra:
     return vectors
 
 
-def _advance(magnitudes: Floats, hop: float, held: Spectra) -> Floats:
+def first_turns(magnitudes: Floats, hop: float, held: Spectra | None = None) -> Floats:
     """Phases in turns, 0 to 1, that advance with the frequency of the nearest spectral peak.
 
     Args:
@@ -109,7 +125,7 @@ def _advance(magnitudes: Floats, hop: float, held: Spectra) -> Floats:
     np.cumsum((step[1:] + step[:-1]) / 2, axis=0, out=turns[1:])
     # a window's main lobe, seen from the start of the window, alternates its sign from bin to bin
     first = np.arange(magnitudes.shape[1]) % 2 / 2
-    if len(held):
+    if held is not None and len(held):
         first = np.angle(held[-1]) / (2 * np.pi) - turns[len(held) - 1]
     turns += first
     turns -= np.floor(turns)
@@ -134,7 +150,7 @@ def peak_frequencies(magnitudes: Floats) -> Floats:
     return np.take_along_axis(refined, nearest, axis=1)
 
 
-class _Recovery:
+class Recovery:
     """One signal, in memory: `run` is the loop, `phased` the last spectra with their wanted magnitudes."""
 
     def __init__(self, wanted: Floats, window_samples: int, hop_samples: int, held: int, length: int) -> None:
@@ -149,11 +165,14 @@ class _Recovery:
 
     def run(self, start: Spectra, rounds: Rounds) -> Floats:
         """The signal after all rounds, beginning with the spectra ``start`` (changed in place)."""
-        before = np.zeros_like(start) if rounds.momentum else None
+        return self.go_on(start, np.zeros_like(start), rounds)
+
+    def go_on(self, start: Spectra, before: Spectra, rounds: Rounds) -> Floats:
+        """As `run`, where the round before has come to the spectra ``before`` (changed in place)."""
         signal = self._signal(start)
-        beta = np.float32(rounds.momentum / (1 + rounds.momentum))  # (1 + a) t - a t' has the phases of t - beta t'
+        beta = rounds.beta
         for _ in range(rounds.iterations):
-            signal = self._round(signal, start, before, beta)
+            signal = self._round(signal, start, before if beta else None, beta)
         self.phased = start
         return signal[self.inside]
 

@@ -23,6 +23,7 @@ from contrafact.vocoders._cqt_recovery import cqt_griffin_lim, extended
 from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
 
 Floats = NDArray[np.float32]
+Above = Literal["octave", "silence"]
 CARD = Card(
     summary="Iterative phase recovery from STFT, mel or constant-Q magnitudes; needs no training.",
     source="Griffin and Lim, Signal estimation from modified short-time Fourier transform, 1984; Perraudin et al., A "
@@ -52,7 +53,7 @@ class Config:
     momentum: float = 0.99
     start: Literal["advance", "random"] = "advance"
     seed: int = 0
-    above: Literal["octave", "silence"] = "octave"
+    above: Above = "octave"
     tilt_db: float = 12.0
 
     def __post_init__(self) -> None:
@@ -95,24 +96,24 @@ class GriffinLim:
         if want.kind == "cqt":
             magnitudes = want.magnitudes(features)
             if self.config.above == "silence":
-                return _loud(cqt_griffin_lim(magnitudes, want.cqt, want.hop_samples, self._rounds))
+                return loud(cqt_griffin_lim(magnitudes, want.cqt, want.hop_samples, self._rounds))
             wide = extended(want.cqt)
             magnitudes = octaves_above(magnitudes, wide.bins, want.bins_per_octave, self.config.tilt_db)
-            return _loud(cqt_griffin_lim(magnitudes, wide, want.hop_samples, self._rounds))
-        magnitudes = self._spectrum(features)
-        return _loud(griffin_lim(magnitudes, want.window_samples, want.hop_samples, self._rounds))
+            return loud(cqt_griffin_lim(magnitudes, wide, want.hop_samples, self._rounds))
+        magnitudes = spectrum(want, features, self.config.above, self.config.tilt_db)
+        return loud(griffin_lim(magnitudes, want.window_samples, want.hop_samples, self._rounds))
 
-    def _spectrum(self, features: Floats) -> Floats:
-        """STFT magnitudes (window_samples // 2 + 1, frames)."""
-        want = self.representation
-        if want.kind == "stft":
-            return np.asarray(want.magnitudes(features))
-        log_mel = np.log(np.maximum(want.magnitudes(features), 1e-20)).astype(np.float32)
-        magnitudes = np.asarray(want.mel.magnitudes(log_mel))
-        if self.config.above == "octave":
-            first = int(want.mel.top_hz * want.window_samples / want.sample_rate)
-            fill_spectrum(magnitudes, first, self.config.tilt_db)
-        return magnitudes
+
+def spectrum(want: Representation, features: Floats, above: Above, tilt_db: float) -> Floats:
+    """STFT magnitudes (window_samples // 2 + 1, frames) of STFT or mel features (bins, frames)."""
+    if want.kind == "stft":
+        return np.asarray(want.magnitudes(features))
+    log_mel = np.log(np.maximum(want.magnitudes(features), 1e-20)).astype(np.float32)
+    magnitudes = np.asarray(want.mel.magnitudes(log_mel))
+    if above == "octave":
+        first = int(want.mel.top_hz * want.window_samples / want.sample_rate)
+        fill_spectrum(magnitudes, first, tilt_db)
+    return magnitudes
 
 
 def octaves_above(magnitudes: Floats, bins: int, bins_per_octave: int, tilt_db: float) -> Floats:
@@ -136,7 +137,7 @@ def fill_spectrum(magnitudes: Floats, first: int, tilt_db: float) -> None:
         magnitudes[k] = magnitudes[k // 2] * gain
 
 
-def _loud(samples: Floats) -> Floats:
+def loud(samples: Floats) -> Floats:
     """Refuse what is no sound any more.
 
     Raises:

@@ -94,6 +94,12 @@ def read_card(path: Path) -> WeightsCard:
         ) from cause
 
 
+def place(name_or_file: str) -> tuple[str, Path]:
+    """Name and folder of weights that come along, or of an ONNX file that is given with its path."""
+    path = Path(name_or_file).expanduser()
+    return (path.stem, path.parent) if path.suffix == ".onnx" else (name_or_file, FOLDER)
+
+
 def locate(name: str, folder: Path = FOLDER) -> Path:
     """Path of the weights, verified.
 
@@ -114,7 +120,7 @@ def locate(name: str, folder: Path = FOLDER) -> Path:
 
 def find(name: str) -> Path:
     """Path of weights that come along, by their name, or of an ONNX file beside its card; errors as `locate`."""
-    return locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else locate(name)
+    return locate(*place(name))
 
 
 @lru_cache(maxsize=32)

@@ -79,7 +79,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, float, int], LeadSh
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(_located(config.weights))
+    session = _session(weights.find(config.weights))
 
     def harmonize(sheet: LeadSheet, amount: float, seed: int) -> LeadSheet:
         def weigh(slots: Sequence[Slot]) -> Potentials:
@@ -89,10 +89,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, float, int], LeadSh
         return reharmonize(sheet, Reharmonization(amount, config.style), seed, weigh)
 
     return harmonize
-
-
-def _located(name: str) -> Path:
-    return weights.locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else weights.locate(name)
 
 
 @lru_cache(maxsize=4)

@@ -32,7 +32,7 @@ def build(name: str, threads: int = 0) -> Listener:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, or not those of their card.
     """
-    path = weights.locate(Path(name).stem, Path(name).parent) if name.endswith(".onnx") else weights.locate(name)
+    path = weights.find(name)
     session = _session(path)
 
     def listen(audio: Audio, told: Callable[[float], None] = lambda share: None, last: bool = False) -> Activations:

@@ -9,10 +9,8 @@ magnitudes and phases; a few more rounds then bring the answer's spectra into ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +20,8 @@ from contrafact import weights
 from contrafact.config import from_mapping
 from contrafact.dsp._arrays import Array
 from contrafact.dsp.mel import Mel
-from contrafact.errors import InputError
 from contrafact.registry import Card
+from contrafact.representation import Representation
 from contrafact.runtime import open_session
 from contrafact.vocoders.vocos import _spectra
 
@@ -81,9 +79,14 @@ class Config:
             raise ValueError("iterations must be 0 or more")
 
     @property
+    def representation(self) -> Representation:
+        """Of the features."""
+        return Representation("mel", self.sample_rate, self.hop_samples, self.bins, window_samples=self.window_samples)
+
+    @property
     def mel(self) -> Mel:
-        """The representation."""
-        return Mel(self.sample_rate, self.window_samples, self.hop_samples, self.bins)
+        """The transform."""
+        return self.representation.mel
 
     @property
     def frequencies(self) -> int:
@@ -104,56 +107,46 @@ class Config:
 FAITHFUL = Config(sample_rate=24_000, bins=100, width=512, inner=1536, layers=8, reach=7, start_iterations=0)
 
 
-def build(config: Config = Config()) -> Callable[[Floats], Floats]:
-    """A vocoder with these weights, which are looked for when it first plays."""
+def build(config: Config = Config()) -> Vocoder:
+    """A vocoder with these weights, which are looked for when it is first used."""
+    return Vocoder(config)
 
-    @cache
-    def opened() -> tuple[InferenceSession, Config]:
-        return _open(config)
 
-    def vocode(log_mel: Floats) -> Floats:
-        """Sound of mel spectrograms.
+@dataclass(frozen=True)
+class Vocoder:
+    """Features (batch, bins, frames) to samples (batch, frames * hop_samples)."""
 
-        Args:
-            log_mel: natural logarithm, (batch, bins, frames), as ``Config.mel`` makes it.
+    config: Config
 
-        Returns:
-            (batch, frames * hop_samples).
+    @property
+    def representation(self) -> Representation:
+        """Of the features, as the card of the weights has it.
 
         Raises:
             SettingsError: WEIGHTS_UNKNOWN.
             MissingError: the weights are missing or not those of their card.
-            InputError: VOCODER_INPUT, another shape, no frames, or values that are not finite.
         """
-        session, fitting = opened()
-        _check(log_mel, fitting)
-        return np.stack([_one(session, fitting, item) for item in log_mel.astype(np.float32)])
+        return self._opened[1].representation
 
-    return vocode
+    def __call__(self, features: Floats) -> Floats:
+        """Sound of each example.
 
+        Raises:
+            InputError: FEATURES_SHAPE or FEATURES_NOT_FINITE.
+            SettingsError, MissingError: as `representation`.
+        """
+        session, fitting = self._opened
+        return np.stack([_one(session, fitting, item) for item in fitting.representation.check(features)])
 
-def _open(config: Config) -> tuple[InferenceSession, Config]:
-    """The network, and the settings that fit it."""
-    name, folder = config.weights, weights.FOLDER
-    if name.endswith(".onnx"):
-        name, folder = Path(name).stem, Path(name).parent
-    learned = from_mapping(Config, weights.card(name, folder).config, name)
-    fitting = replace(
-        learned, end_iterations=config.end_iterations, agreements=config.agreements, threads=config.threads
-    )
-    return open_session(weights.locate(name, folder), config.threads), fitting
-
-
-def _check(log_mel: Floats, config: Config) -> None:
-    shape = tuple(log_mel.shape)
-    if len(shape) != 3 or shape[1] != config.bins or 0 in shape:
-        raise InputError(
-            "VOCODER_INPUT", f"The features have shape {shape}.", f"Give (batch, {config.bins}, frames), not empty."
+    @cached_property
+    def _opened(self) -> tuple[InferenceSession, Config]:
+        """The network, and the settings that fit it."""
+        config, (name, folder) = self.config, weights.place(self.config.weights)
+        learned = from_mapping(Config, weights.card(name, folder).config, name)
+        fitting = replace(
+            learned, end_iterations=config.end_iterations, agreements=config.agreements, threads=config.threads
         )
-    if not np.isfinite(log_mel).all():
-        raise InputError(
-            "VOCODER_INPUT", "The features hold values that are not finite.", "Check where they come from."
-        )
+        return open_session(weights.locate(name, folder), config.threads), fitting
 
 
 def _one(session: InferenceSession, config: Config, log_mel: Floats) -> Floats:

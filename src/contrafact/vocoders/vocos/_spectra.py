@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from contrafact.dsp._arrays import Array, as_real, namespace
 from contrafact.dsp.mel import Mel
 from contrafact.dsp.stft import istft, stft
-from contrafact.vocoders._phase_recovery import Rounds, _Recovery, griffin_lim
+from contrafact.vocoders._phase_recovery import Recovery, Rounds, griffin_lim
 
 Floats = NDArray[np.float32]
 INVERSE_STEPS = 8  # of the mel inverse: more change the magnitudes by less than the network does
@@ -93,7 +93,7 @@ def settled(mel: Mel, magnitudes: Floats, spectra: Array, iterations: int) -> Fl
     if not iterations:
         return np.asarray(istft(spectra, length, mel.window_samples, mel.hop_samples), dtype=np.float32)
     wanted = np.ascontiguousarray(magnitudes.T, dtype=np.float32)
-    recovery = _Recovery(wanted, mel.window_samples, mel.hop_samples, 0, length)
+    recovery = Recovery(wanted, mel.window_samples, mel.hop_samples, 0, length)
     return recovery.run(np.ascontiguousarray(spectra.T, dtype=np.complex64), Rounds(iterations, MOMENTUM))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from contrafact.data import excerpts
+from contrafact.data.sounds import Sounds
 from contrafact.dsp.mel import Mel
 from contrafact.dsp.stft import istft, stft
-from contrafact.errors import SettingsError
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Networks, Player
 from contrafact.vocoders.vocos import Config, _spectra
@@ -48,10 +45,10 @@ class Data:
     """Where the sound is and how it is taken.
 
     Attributes:
-        folder: of excerpts; "" takes the environment's ``CONTRAFACT_EXCERPTS``.
+        folder: of prepared sound; "" takes the environment's ``CONTRAFACT_SOUNDS``.
         frames: of a training example.
         augment: equalize, saturate, add noise and change the level at random.
-        held_out: excerpts at the end of the collection that are only listened to.
+        held_out: items at the end of the collection that are not learned from.
     """
 
     folder: str = ""
@@ -110,15 +107,11 @@ def _initialize(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-class Excerpts:
+class Crops:
     """Crops of rendered music, augmented, with their mel spectrogram and rough start."""
 
     def __init__(self, config: Config, data: Data) -> None:
-        folder = data.folder or os.environ.get("CONTRAFACT_EXCERPTS", "")
-        if not folder:
-            raise SettingsError("DATA_FOLDER", "The recipe names no folder of excerpts.", "Add --set data.folder=DIR.")
-        sound = excerpts.load(Path(folder), config.mel.sample_rate)
-        self._sound = sound[: len(sound) - data.held_out] if len(sound) > data.held_out else sound
+        self._sounds = Sounds(data.folder, config.sample_rate, data.held_out)
         self._config, self._data, self._mel = config, data, config.mel
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
@@ -127,11 +120,7 @@ class Excerpts:
         return {name: np.stack([example[name] for example in made]) for name in made[0]} if made else {}
 
     def _example(self, draw: np.random.Generator) -> dict[str, NDArray[Any]]:
-        length = self._data.frames * self._config.hop_samples
-        row = self._sound[draw.integers(len(self._sound))]
-        begin = int(draw.integers(max(len(row) - length, 0) + 1))
-        wave = np.pad(row[begin : begin + length], (0, max(0, length - len(row)))).astype(np.float32)
-        wave /= excerpts.FULL_SCALE
+        wave = self._sounds.crop(draw, self._data.frames * self._config.hop_samples)
         if self._data.augment:
             wave = augmented(wave, draw)
         log_mel = self._mel.forward(wave)[:, : self._data.frames].astype(np.float32)
@@ -142,9 +131,9 @@ class Excerpts:
         return {"wave": wave, "log_mel": log_mel, "magnitudes": magnitudes, "start": start}
 
 
-def make_source(config: Config, data: Data) -> Excerpts:
+def make_source(config: Config, data: Data) -> Crops:
     """Training data."""
-    return Excerpts(config, data)
+    return Crops(config, data)
 
 
 def make_game(config: Config, training: Training) -> Game:
@@ -167,7 +156,7 @@ def make_game(config: Config, training: Training) -> Game:
 
 
 def spectra(network: nn.Module, config: Config, batch: Batch) -> Tensor:
-    """Spectra (B, K, F) that the network makes of a batch of `Excerpts`."""
+    """Spectra (B, K, F) that the network makes of a batch of `Crops`."""
     mel, log_mel = config.mel, batch["log_mel"]
     made: Tensor
     if config.start_iterations:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite.binding import get_host_cpu_features  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -112,7 +113,8 @@ def _emit_tile_product(streams: int, context: Any, builder: Any, signature: Any,
     return context.get_dummy_value()
 
 
-_one_stream, _two_streams = _tile_product(1), _tile_product(2)
+_one_stream, _two_streams, _four_streams = (_tile_product(streams) for streams in (1, 2, 4))
+_AT_ONCE = 4 if get_host_cpu_features().get("avx512vl") else 2  # streams whose sums the processor's registers hold
 
 
 @njit(**_RECKONING)
@@ -121,21 +123,23 @@ def add_product(  # type: ignore[no-untyped-def]
 ):
     """out[s, :outputs] += x[s, :inputs] times packed weights, where row s begins at out_at + s * out_stride.
 
-    Returns where the next matrix begins. While a tile is multiplied, each pair of streams asks the memory for its share
-    of the next one: all matrices together hardly fit a cache that other programs use too.
+    Returns where the next matrix begins. While a tile is multiplied, each group of streams asks the memory for its
+    share of the next one: all matrices together hardly fit a cache that other programs use too.
     """
-    pairs = (streams + 1) // 2
-    share = TILE // pairs
-    size = TILE * inputs
-    at = weights_at
+    share = TILE // ((streams + _AT_ONCE - 1) // _AT_ONCE)
+    size, at = TILE * inputs, weights_at
     for j in range(0, outputs, TILE):
-        for p in range(pairs):
-            s = 2 * p
-            target, source, ahead = out_at + s * out_stride + j, x_at + s * x_stride, size + p * share * inputs
-            if s + 1 < streams:
+        ahead = size
+        for s in range(0, streams, _AT_ONCE):
+            target, source, left = out_at + s * out_stride + j, x_at + s * x_stride, min(_AT_ONCE, streams - s)
+            if left == 4:
+                _four_streams(out, target, out_stride, weights, at, x, source, x_stride, inputs, ahead, share)
+            elif left > 1:
                 _two_streams(out, target, out_stride, weights, at, x, source, x_stride, inputs, ahead, share)
-            else:
+            if left % 2:
+                target, source = target + (left - 1) * out_stride, source + (left - 1) * x_stride
                 _one_stream(out, target, out_stride, weights, at, x, source, x_stride, inputs, ahead, share)
+            ahead += share * inputs
         at += size
     return at
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
-TILE = 32  # outputs that the compiled product handles at a time: four registers of AVX2, times two streams
+TILE = 32  # outputs at a time: four registers of AVX2, times two streams, or four with AVX-512
 
 
 class Packed(NamedTuple):

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from contrafact.config import from_mapping
 from contrafact.dsp import mu_law
 from contrafact.errors import InputError, MissingError, SettingsError
+from contrafact.representation import Representation
 from contrafact.runtime import cores
 from contrafact.vocoders.wavenet import Config, Network
 from contrafact.vocoders.wavenet._beam import features_distance, search
@@ -126,6 +127,15 @@ class Vocoder:
         if not self.config.weights:
             raise MissingError("WEIGHTS_MISSING", "WaveNet has no weights of its own.", HOW_TO_GET_WEIGHTS)
         return read_model(Path(self.config.weights).expanduser())
+
+    @property
+    def representation(self) -> Representation:
+        """Of the features, as the card of the weights has it; of a network without features, its rate and hop.
+
+        Raises:
+            MissingError, InputError: see `read_model`.
+        """
+        return self.model.network.representation
 
     def __call__(self, features: Features) -> Samples:
         """Draw the sound of each example.

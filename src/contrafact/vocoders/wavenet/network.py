@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contrafact.audio import Audio
-from contrafact.data import excerpts
+from contrafact.data.sounds import Sounds
 from contrafact.dsp import mu_law
-from contrafact.errors import SettingsError
 from contrafact.nn.wavenet import Upsampler, WaveNetStack
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Game, Networks, Player
@@ -103,10 +100,10 @@ class Data:
     """Where the sound is and how it is taken.
 
     Attributes:
-        folder: of excerpts; "" takes the environment's ``CONTRAFACT_EXCERPTS``.
+        folder: of prepared sound; "" takes the environment's ``CONTRAFACT_SOUNDS``.
         frames: of a training example, besides those that only fill the receptive field.
-        quietest_db: examples are taken at a random level from there to full scale.
-        held_out: excerpts at the end of the collection that are not learned from.
+        quietest_db: lowest of the random gains that examples get; the highest is 0.
+        held_out: items at the end of the collection that are not learned from.
     """
 
     folder: str = ""
@@ -115,16 +112,11 @@ class Data:
     held_out: int = 8
 
 
-class Excerpts:
+class Crops:
     """Crops of rendered music as codes, with their features."""
 
     def __init__(self, config: Config, data: Data) -> None:
-        folder = data.folder or os.environ.get("CONTRAFACT_EXCERPTS", "")
-        if not folder:
-            raise SettingsError("DATA_FOLDER", "The recipe names no folder of excerpts.", "Add --set data.folder=DIR.")
-        sound = excerpts.load(Path(folder), config.network.representation.sample_rate)
-        known = len(sound) - data.held_out
-        self._sound = sound[:known] if known > 0 else sound
+        self._sounds = Sounds(data.folder, config.network.representation.sample_rate, data.held_out)
         self._network, self._data, self._reversed = config.network, data, config.reverse_time
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
@@ -134,11 +126,8 @@ class Excerpts:
 
     def _example(self, draw: np.random.Generator) -> dict[str, NDArray[Any]]:
         frames = self._data.frames + skipped_frames(self._network)
-        length = frames * self._network.hop_samples
-        row = self._sound[draw.integers(len(self._sound))]
-        begin = int(draw.integers(max(len(row) - length, 0) + 1))
-        wave = np.pad(row[begin : begin + length], (0, max(0, length - len(row)))).astype(np.float32)
-        wave *= np.float32(10 ** (draw.uniform(self._data.quietest_db, 0) / 20) / excerpts.FULL_SCALE)
+        wave = self._sounds.crop(draw, frames * self._network.hop_samples)
+        wave = wave * np.float32(10 ** (draw.uniform(self._data.quietest_db, 0) / 20))
         return example(self._network, wave, self._reversed)
 
 
@@ -157,9 +146,9 @@ def skipped_frames(network: Network) -> int:
     return -(-network.receptive_field // network.hop_samples)
 
 
-def make_source(config: Config, data: Data) -> Excerpts:
+def make_source(config: Config, data: Data) -> Crops:
     """Training data."""
-    return Excerpts(config, data)
+    return Crops(config, data)
 
 
 def make_game(config: Config, training: Training) -> Game:
