@@ -1,6 +1,7 @@
 """Lead sheets against truth: songs of pop909, rendered as a pop band with known beats, chords, key and melody.
 
     python benchmarks/leadsheet.py [--hard] [--split test|tune] [--songs 003 034] [--method NAME] [--work FOLDER]
+                                   [--run DIR]
 
 The songs are those of ``leadsheet_manifest.json``, chosen by the rule in `choose_manifest`. Results go to
 ``benchmarks/results/leadsheet.json``. With ``--hard`` the test songs are played and recorded as
@@ -249,6 +250,18 @@ def score_song(case: Case, method: str = "heuristic") -> dict[str, float]:
     return row | {f"melody_{k}_baseline": v for k, v in baseline.items()}
 
 
+def curve(run: Path) -> list[dict[str, Any]]:
+    """Losses of a training run, the mean of each hundred steps."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    blocks: dict[int, list[dict[str, float]]] = {}
+    for line in (line for line in lines if "losses" in line):
+        blocks.setdefault(-(-line["step"] // 100) * 100, []).append(line["losses"])
+    return [
+        {"step": step, **{k: round(float(np.mean([v[k] for v in found])), 4) for k in found[0]}}
+        for step, found in blocks.items()
+    ]
+
+
 def beats_f(reference: NDArray[Any], estimate: NDArray[Any], span: tuple[float, float]) -> float:
     """F-measure within 70 ms, from 5 s on, where there is music."""
     inside = [b[(b >= span[0] - 0.07) & (b <= span[1])] for b in (np.asarray(reference), np.asarray(estimate))]
@@ -344,6 +357,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--method", default="heuristic", help="which lead-sheet reader")
     parser.add_argument("--songs", nargs="*", help="only these (results are then printed, not written)")
     parser.add_argument("--work", type=Path, help="keep rendered audio and activations here")
+    parser.add_argument("--run", type=Path, help="add the learning curve of a training run")
     options = parser.parse_args(arguments)
     if options.hard and options.split != "test":
         parser.error("--hard is about the test songs")
@@ -363,7 +377,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     targets = HARD_TARGETS if options.hard else TARGETS
     if not options.songs and options.split == "test":
         suffix = "" if options.method == "heuristic" else f"-{options.method}"
-        record(f"leadsheet{'-hard' if options.hard else ''}{suffix}", _result(rows, result, targets, options.hard))
+        found = _result(rows, result, targets, options.hard) | ({"curve": curve(options.run)} if options.run else {})
+        record(f"leadsheet{'-hard' if options.hard else ''}{suffix}", found)
     return int(any(result["mean"][k] < target for k, target in targets.items()))
 
 

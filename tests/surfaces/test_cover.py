@@ -264,6 +264,23 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     assert "COVER_OTHER_SONG" in refused.stderr
 
 
+def test_the_reader_that_is_asked_for_listens(band_recording, tmp_path):
+    done = contrafact("cover", band_recording, "-o", tmp_path, "--reader", "neural", "--preview", "12")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "Twelve Bars.jazz-trio" / "report.json").read_text())
+    assert report["settings"]["reader"] == "neural"
+    assert {"neural", "basic_pitch"} & set(report["models"]) == {"neural"}
+    found = {}
+    for reader in ("neural", "heuristic"):
+        target = tmp_path / f"{reader}.json"
+        assert contrafact("leadsheet", band_recording, "-o", target, "--reader", reader).returncode == 0
+        found[reader] = target.read_text()
+        contrafact("transcribe", band_recording, "-o", tmp_path / f"{reader}.mid", "--reader", reader, check=True)
+    assert found["neural"] != found["heuristic"]
+    counts = [len(read_midi(tmp_path / f"{reader}.mid").parts[0].notes) for reader in ("neural", "heuristic")]
+    assert counts[0] != counts[1]
+
+
 def test_lists_and_doctor():
     styles = [json.loads(line) for line in contrafact("styles", "--json", check=True).stdout.splitlines()]
     assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad"} <= {s["style"] for s in styles}

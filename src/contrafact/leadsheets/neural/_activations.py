@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 OUTPUTS = ("strokes", "chord", "bass", "key", "melody", "notes", "onsets")
-WINDOW, MARGIN = 3072, 512  # frames that count of each window, and that are seen beyond it on either side
+WINDOW = 4096  # frames that count; even, as the network works on pairs
+MARGIN = 1088  # frames that are seen on either side: as far as the network looks, so that there are no seams
 
 
 @dataclass(frozen=True)

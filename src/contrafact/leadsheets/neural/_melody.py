@@ -75,13 +75,12 @@ def best_path(melody: Array, starts: Array, config: Config) -> NDArray[np.int64]
     apart = np.abs(np.subtract.outer(np.arange(MELODY_PITCHES), np.arange(MELODY_PITCHES)))
     price = np.zeros((REST + 1, REST + 1))
     price[:MELODY_PITCHES, :MELODY_PITCHES] = config.leap_cost * np.maximum(apart - 2, 0)
-    np.fill_diagonal(price, -np.inf)
+    np.fill_diagonal(price, np.inf)
     change = config.change_cost * (1 - np.minimum(_widest(starts), 1.0))
     frames = len(score)
     back = np.empty((frames, REST + 1), np.int8)
     best = score[0].copy()
     stay = np.arange(REST + 1)
-    np.fill_diagonal(price, np.inf)
     for k in range(1, frames):
         other = best[:, None] - price
         source = other.argmax(axis=0)

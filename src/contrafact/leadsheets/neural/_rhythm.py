@@ -26,6 +26,7 @@ CENTRE_BPM, OCTAVES = 98.0, 0.9  # belief about the tempo before listening
 REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
 SLOWEST_BPM, FASTEST_BPM = 45.0, 230.0
+RATIOS = (0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the tracked pulse, beside 1
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
 
 
@@ -61,25 +62,23 @@ def find_rhythm(strokes: Array, heard: Features, known: stated.Beats | None = No
 
 
 def find_beats(beat: Array, heard: Features) -> tuple[Floats, float]:
-    """Beats over the whole song, and their confidence: how likely the network finds them, on average."""
+    """Beats over the whole song, and their confidence: how likely the network finds them on average, if anything
+    starts at all."""
     strength = on_clock(beat, heard.frames)
     period, _ = beats.tempo_curve(strength, CENTRE_BPM, OCTAVES)
-    best, score = beats.pulse(heard, beats.smoothed(strength), period), -np.inf
-    tracked = best
-    for ratio in (1.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3):
-        if not SLOWEST_BPM <= 60 / (tracked.period_s * ratio) <= FASTEST_BPM:
-            continue
-        again = tracked if ratio == 1 else beats.pulse(heard, beats.smoothed(strength), period * ratio)
-        for _, reading in shifted(again.beats_s):
-            if (value := evidence(beat, reading)) > score:
-                best, score = beats.Pulse(reading, beats.sample(heard.onset, reading), again.spread_s), value
-    grid = beats.extend(best.beats_s, heard.duration_s)
-    return grid, float(near(beat, grid).mean())
+    smooth = beats.smoothed(strength)
+    tracked = beats.pulse(heard, smooth, period)
+    readings = [*shifted(tracked.beats_s)]
+    for ratio in RATIOS:
+        if SLOWEST_BPM <= 60 / (tracked.period_s * ratio) <= FASTEST_BPM:
+            readings += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
+    grid = beats.extend(max(readings, key=lambda reading: evidence(beat, reading)), heard.duration_s)
+    return grid, float(near(beat, grid).mean()) if heard.onset.any() else 0.0
 
 
-def shifted(beats_s: Floats) -> list[tuple[float, Floats]]:
+def shifted(beats_s: Floats) -> tuple[Floats, Floats]:
     """The grid, and the same half a beat later."""
-    return [(0.0, beats_s), (0.5, (beats_s[1:] + beats_s[:-1]) / 2)]
+    return beats_s, (beats_s[1:] + beats_s[:-1]) / 2
 
 
 def on_clock(row: Array, count: int) -> Array:

@@ -1,0 +1,99 @@
+"""Every reader of lead sheets: a band whose music is known, silence, and what a MIDI file states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import BARS, BEAT_S, TUNE
+
+from contrafact import cover
+from contrafact.audio import ANALYSIS_RATE, Audio
+from contrafact.cover import TRANSCRIBER_OF
+from contrafact.leadsheet import LeadSheet, MelodyNote
+from contrafact.leadsheets.neural import _activations, _listener
+from contrafact.registry import LEADSHEETS, TRANSCRIBERS
+from contrafact.score import BeatGrid, Note, Part, Score, Transcription
+from contrafact.theory.chords import parse
+
+EVERY = pytest.mark.parametrize("name", LEADSHEETS.names())
+CHORDS = ((0, "maj"), (9, "min"), (5, "maj"), (7, "maj"))
+
+
+def read(name: str, audio: Audio, score: Score | None = None) -> LeadSheet:
+    heard = TRANSCRIBERS.build(TRANSCRIBER_OF[name])(audio)
+    if score is not None:
+        heard = Transcription(score, heard.frame_rate, heard.onset, heard.note, heard.contour)
+    sheet: LeadSheet = LEADSHEETS.build(name)(audio, heard)
+    return sheet
+
+
+@pytest.fixture(scope="module")
+def band(band_recording: Path) -> Audio:
+    with cover.heard(band_recording) as sound:
+        return sound.analysis
+
+
+@EVERY
+def test_a_band_is_read_as_it_plays(name: str, band: Audio) -> None:
+    sheet = read(name, band)
+    beats = np.arange(4 * BARS) * BEAT_S
+    assert np.abs(sheet.beats_s[:, None] - beats).min(axis=0).max() < 0.03
+    assert abs(np.diff(sheet.beats_s) - BEAT_S).max() < 0.03
+    assert sheet.metre == "4/4"
+    assert np.abs(sheet.downbeats_s[:, None] - beats[::4]).min(axis=0).max() < 0.03
+    assert sheet.key == "C:maj"
+    for bar in range(BARS):
+        middle = (4 * bar + 2) * BEAT_S
+        found = parse(next(c.symbol for c in sheet.chords if c.start_s <= middle < c.end_s))
+        assert (found.root, found.triad) == CHORDS[bar % 4]
+    right = [
+        any(
+            n.onset_s <= at + 0.3 < n.onset_s + n.duration_s and n.pitch % 12 == TUNE[k % 16] % 12 for n in sheet.melody
+        )
+        for k, at in enumerate(beats)
+    ]
+    assert np.mean(right) > 0.85
+    assert all(0 <= v <= 1 for v in sheet.confidence.values())
+
+
+@EVERY
+@pytest.mark.parametrize("seconds", [1.0, 6.3])
+def test_silence_has_neither_chords_nor_melody(name: str, seconds: float) -> None:
+    sheet = read(name, Audio(np.zeros((1, int(seconds * ANALYSIS_RATE)), np.float32), ANALYSIS_RATE))
+    assert len(sheet.beats_s) >= 2
+    assert not sheet.melody
+    assert {c.symbol for c in sheet.chords} == {"N"}
+    assert sheet.confidence["beats"] < 0.1
+
+
+@EVERY
+def test_what_a_midi_file_states_is_not_heard_again(name: str, band: Audio) -> None:
+    grid = BeatGrid(np.arange(0.1, 29, 0.5), np.arange(1, 56, 3), 3)
+    tune = (Note(2.0, 1.0, 61, 90), Note(4.0, 1.0, 63, 90))
+    sheet = read(name, band, Score((Part("melody", 0, tune),), grid))
+    inside = sheet.beats_s[(sheet.beats_s > 0.05) & (sheet.beats_s < 28)]
+    np.testing.assert_allclose(inside, np.arange(0.1, 28, 0.5), atol=1e-6)
+    assert sheet.metre == "3/4"
+    assert sheet.melody == tuple(MelodyNote(n.onset_s, n.duration_s, n.pitch) for n in tune)
+
+
+def test_the_network_listens_once_for_transcriber_and_reader(band: Audio, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    listen = _listener.activations
+    monkeypatch.setattr(_listener, "activations", lambda *a: calls.append(1) or listen(*a))
+    read("neural", Audio(band.samples[:, : 8 * ANALYSIS_RATE].copy(), ANALYSIS_RATE))
+    assert len(calls) == 1
+    assert not _listener._heard
+
+
+def test_windows_of_a_long_recording_hear_what_the_whole_does(band: Audio, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = _listener.build("leadsheet")
+    long = np.tile(band.samples, 3)
+    monkeypatch.setattr(_activations, "WINDOW", 10**6)
+    whole = listener(Audio(long.copy(), ANALYSIS_RATE), last=True)
+    monkeypatch.setattr(_activations, "WINDOW", 1000)
+    pieces = listener(Audio(long.copy(), ANALYSIS_RATE), last=True)
+    for name in _activations.OUTPUTS:
+        np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), atol=2e-3, err_msg=name)
