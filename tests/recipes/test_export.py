@@ -123,3 +123,14 @@ def test_names_can_be_those_of_a_method(run, tmp_path) -> None:
     (tmp_path / "b.json").write_text(json.dumps(vars(replace(other, name="b", method="x/y"))))
     assert weights.names(folder=tmp_path) == ["b", "toy"]
     assert weights.names("x/y", tmp_path) == ["b"]
+
+
+def test_files_do_not_tell_where_the_source_text_lay(tmp_path) -> None:
+    """The shipped ones, and one that is made now."""
+    game = toy.make_game(toy.Config(), toy.Training())
+    exportable = toy.make_export(toy.Config(), game.networks)
+    made = {"made now": export.convert(exportable)[0]}
+    shipped = {name: weights.locate(name).read_bytes() for name in weights.names()}
+    for name, data in (made | shipped).items():
+        assert b"stack_trace" not in data, name
+        assert b".py" not in data, name

@@ -172,6 +172,7 @@ def convert(exportable: Exportable, storage: Storage = "float32") -> tuple[bytes
         )
     assert program is not None
     model = program.model_proto
+    forget_origin(model)
     if storage == "float16":
         _store_halves(model)
     onnx.checker.check_model(model)
@@ -246,6 +247,25 @@ def _round(module: nn.Module) -> None:
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.dtype == torch.float32 and tensor.numel() >= SMALL:
                 tensor.copy_(tensor.half().float())
+
+
+def forget_origin(model: Any) -> None:
+    """Drop, in place, what the exporter notes of where the network's source text lay: files of equal networks are
+    equal wherever they are made."""
+    for part in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for function in model.functions:
+        for part in (function, *function.node):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
 
 
 def _store_halves(model: Any) -> None:
