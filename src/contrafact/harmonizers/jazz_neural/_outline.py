@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,8 @@ class Outline:
 
     def cut(self, first: int, end: int) -> Outline:
         """A stretch of it."""
-        inside = {k: v[first:end] for k, v in vars(self).items() if isinstance(v, np.ndarray)}
-        return replace(self, **inside)  # type: ignore[arg-type]
+        inside: dict[str, Any] = {k: v[first:end] for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        return replace(self, **inside)
 
 
 def outline(slots: Sequence[Slot], beats_per_bar: int) -> Outline:
