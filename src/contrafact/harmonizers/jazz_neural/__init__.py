@@ -62,7 +62,7 @@ class Config:
     style: StyleName = "swing"
     temperature: float = 0.5
     weights: str = "jazz_harmony"
-    width: int = 64
+    width: int = 96
     layers: int = 4
 
     def __post_init__(self) -> None:

@@ -46,8 +46,8 @@ class Training:
         melody_dropout: share of the examples whose melody is hidden.
     """
 
-    dropout: float = 0.4
-    category_dropout: float = 0.3
+    dropout: float = 0.3
+    category_dropout: float = 0.2
     melody_dropout: float = 0.15
 
 
