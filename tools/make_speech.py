@@ -26,13 +26,13 @@ from contrafact.data.spoken_voice import CEPSTRA, SPEECH_FRAME_RATE, SPEECH_RATE
 
 VERSES = """
 When the morning finds the river, all the windows turn to gold. Who would carry such a heavy, foolish heart along the
-road? Give me twenty shiny pennies, give me bread and give me tea. Every bird above the chimney knows the song you sang
-for me. Hold on, hold on, the night is long, the moon is low, the wind is strong. Oh, my baby, don't you worry, people
-never stay for good. Seven sisters share a secret in the middle of the wood. Zebras, judges, thieves and dancers, watch
-the measure of the rain. Please believe me when I tell you, I am coming home again. You and I, we try to fly, above the
-clouds, beyond the sky. Love is blind and time is money, say goodbye and look behind. Quiet voices, yellow flowers,
-leave the summer in your mind. Ah, la la la, ooh, no no no, hey hey. Through the fire and over water, walk with both of us
-tonight. Think of something warm and simple, turn around, put out the light.
+road? Give me twenty shiny pennies, give me bread and give me tea. Every bird above the chimney knows the song you
+sang for me. Hold on, hold on, the night is long, the moon is low, the wind is strong. Oh, my baby, don't you worry,
+people never stay for good. Seven sisters share a secret in the middle of the wood. Zebras, judges, thieves and
+dancers, watch the measure of the rain. Please believe me when I tell you, I am coming home again. You and I, we try
+to fly, above the clouds, beyond the sky. Love is blind and time is money, say goodbye and look behind. Quiet voices,
+yellow flowers, leave the summer in your mind. Ah, la la la, ooh, no no no, hey hey. Through the fire and over water,
+walk with both of us tonight. Think of something warm and simple, turn around, put out the light.
 """
 VOICES = {
     "awb": ("flite", "-voice", "awb", "-f", "{text}", "-o", "{wave}"),

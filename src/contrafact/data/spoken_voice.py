@@ -223,7 +223,8 @@ def _basis(singer: Singer, sample_rate: int) -> Sound:
     """(`CEPSTRA`, bins): log amplitude of each cepstrum through a tract of the singer's length."""
     f = np.fft.rfftfreq(FFT, 1 / sample_rate) / singer.tract
     inside = np.minimum(f, SPEECH_RATE / 2)
-    return np.cos(2 * np.pi * np.arange(CEPSTRA)[:, None] * inside / SPEECH_RATE).astype(np.float32)
+    angle = 2 * np.pi * np.arange(CEPSTRA)[:, None] * inside / SPEECH_RATE
+    return np.asarray(np.cos(angle), dtype=np.float32)
 
 
 def _tilt(singer: Singer, sample_rate: int) -> Sound:
