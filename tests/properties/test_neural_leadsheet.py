@@ -255,9 +255,30 @@ def test_prices_of_the_melody_do_what_they_say() -> None:
     assert [n.pitch for n in short] == [60, 60]
     doubtful = melody_of([(0.5, 2.5, 60)], 4, sure=0.99)
     doubtful[:, REST] = np.maximum(doubtful[:, REST], np.log(0.99))
-    quiet = _melody.find_melody(doubtful, silent, _melody.Config(voicing=-1.0))
+    quiet = _melody.find_melody(doubtful, silent, _melody.Config(voicing=-1.0, share=0.0))
     assert not quiet
-    assert _melody.find_melody(doubtful, silent, _melody.Config(voicing=1.0))
+    assert _melody.find_melody(doubtful, silent, _melody.Config(voicing=1.0, share=0.0))
+
+
+def test_a_shy_voice_is_heard_but_silence_is_not_made_to_sing() -> None:
+    """A song whose melody is never quite as likely as rest: more voicing, up to a limit, until it has its share."""
+    shy = melody_of([(0.5, 3.5, 60)], 5)
+    sung = shy[:, 60 - LOWEST_MELODY] > np.log(0.5)
+    shy[sung, REST], shy[sung, 60 - LOWEST_MELODY] = np.log(0.9), np.log(0.1)
+    middle = slice(round(1.0 * FRAME_RATE), round(3.0 * FRAME_RATE))
+    shy[middle, REST], shy[middle, 60 - LOWEST_MELODY] = np.log(0.7), np.log(0.3)
+    silent = np.zeros(len(shy), np.float32)
+
+    def heard(**settings: float) -> list[int]:
+        return [n.pitch for n in _melody.find_melody(shy, silent, _melody.Config(**settings))]
+
+    assert heard(share=0.0) == []
+    assert heard(share=0.5) == [60]
+    assert heard(share=0.5, voicing_most=0.5) == []
+    assert _melody.find_melody(melody_of([], 5), silent) == ()
+    for wrong in ({"share": 1.0}, {"voicing": 2.0, "voicing_most": 1.0}):
+        with pytest.raises(ValueError):
+            _melody.Config(**wrong)
 
 
 @pytest.mark.parametrize("registry", [LEADSHEETS, TRANSCRIBERS])

@@ -336,3 +336,32 @@ def test_training_in_a_thread_leaves_signals_alone(whole, tmp_path) -> None:
     thread.join(60)
     time.sleep(0)
     assert equal(learned(whole), learned(tmp_path))
+
+
+def test_a_run_starts_from_the_result_of_another(whole, tmp_path) -> None:
+    """With no learning, the weights of the run before stay; the optimiser's and the loop's state do not come along."""
+    still = {p: {"learning_rate": 1e-30} for p in ("generator", "critic")}
+    train(tmp_path / "tuned", start=str(whole), players=still, loop={"steps": 1, "ema_decay": 0.9})
+    before, after = learned(whole), learned(tmp_path / "tuned")
+    weights = [
+        k.removeprefix("network/")
+        for k in before
+        if k.startswith("network/") and "running" not in k and "num_" not in k
+    ]
+    for name in weights:
+        kept = before.get(f"average/{name}", before[f"network/{name}"])
+        assert torch.allclose(after[f"network/{name}"], kept, atol=1e-12)
+    assert any(f"average/{name}" in after for name in weights)
+    assert steps_kept(tmp_path / "tuned") == [1]
+
+
+def test_a_start_that_is_missing_or_other_is_refused(whole, tmp_path) -> None:
+    for number, (changes, code) in enumerate(
+        (
+            ({"start": str(tmp_path / "nowhere")}, "START_MISSING"),
+            ({"start": str(whole), "config": {"width": 5}}, "CHECKPOINT_OTHER"),
+        )
+    ):
+        with pytest.raises(InputError) as error:
+            train(tmp_path / str(number), **changes)
+        assert error.value.code == code

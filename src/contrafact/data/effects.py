@@ -86,6 +86,15 @@ def noise(frames: int, sample_rate: int, slope_db: float, seed: int) -> Sound:
     return np.resize(block, frames).astype(np.float32)
 
 
+def limited(sound: Sound, drive_db: float) -> Sound:
+    """The sound raised by ``drive_db``, bent back softly (hyperbolic tangent) and with its old peak."""
+    peak = float(np.abs(sound).max(initial=0.0))
+    if peak < 1e-9:
+        return sound
+    drive = np.float32(10 ** (drive_db / 20) / peak)
+    return np.asarray(np.tanh(sound * drive) * np.float32(peak / np.tanh(drive * peak)), dtype=np.float32)
+
+
 def mp3(sound: Sound, sample_rate: int, kbits: int) -> Sound:
     """The sound after MP3 of constant bit rate and back, in memory, as long as before and in place.
 

@@ -73,7 +73,8 @@ LEADS = {
 }
 """All instruments that can lead in training songs."""
 
-SUNG = "sung"
+SUNG, SPOKEN = "sung", "sung-spoken"
+"""Leads that are voices: of formants, and of recorded mouths."""
 SUNG_RANGES = ((45, 67), (48, 72), (53, 77), (57, 81))
 """Lowest and highest comfortable pitch of low and high voices."""
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.data import band_parts, effects, grooves, songs, synthesizer, voice
+from contrafact.data import band_parts, effects, grooves, songs, spoken_voice, synthesizer, voice
 from contrafact.data.corpus import Split
 from contrafact.data.effects import Sound
-from contrafact.data.leads import LEADS, SUNG, SUNG_RANGES, Lead, octaves_into
+from contrafact.data.leads import LEADS, SPOKEN, SUNG, SUNG_RANGES, Lead, octaves_into
 from contrafact.data.productions import Production
 from contrafact.data.truth import PARTS, Truth, truth_of
 from contrafact.data.tunes import Tune, faster, transposed, window
@@ -56,8 +56,8 @@ class TrainingSong:
     """A finished recording.
 
     Attributes:
-        mix: mono, peaking at 0.8, with noise and codec if the production has them.
-        stems: "melody", "harmony", "bass", "drums" (those that sound); they sum to the mix without noise and codec.
+        mix: mono, peaking at 0.8, with limiter, noise and codec if the production has them.
+        stems: "melody", "harmony", "bass", "drums" (those that sound); they sum to the mix without those.
         sample_rate: Hz.
         truth: of the mix.
     """
@@ -91,7 +91,7 @@ def arrange(tune: Tune, production: Production, split: Split = "train") -> Arran
 
 def _lead(tune: Tune, production: Production, rng: np.random.Generator) -> Part:
     """The melody in the octave that suits the lead."""
-    if production.lead == SUNG:
+    if production.lead in (SUNG, SPOKEN):
         low, high = SUNG_RANGES[int(rng.integers(len(SUNG_RANGES)))]
         lead = Lead(53, low, high)
     else:
@@ -197,7 +197,7 @@ def _performed(
     score: Score, sheet: LeadSheet, production: Production, sample_rate: int
 ) -> tuple[dict[str, Sound], NDArray[np.float64] | None]:
     """Dry sound of every stem, and the sung pitch before detuning, if the lead is sung."""
-    sung = production.lead == SUNG
+    sung = production.lead in (SUNG, SPOKEN)
     played = [p for p in score.parts if p.notes and not (sung and p.name == "melody")]
     sounds = synthesizer.play(played, sheet.duration_s, sample_rate, production.soundfont, production.detune_cents)
     stems: dict[str, Sound] = {}
@@ -211,9 +211,15 @@ def _performed(
     if not sung or melody is None:
         return stems, None
     rng = np.random.default_rng([production.seed, 1])
-    singer = voice.draw_singer(rng, max((n.pitch for n in melody.notes), default=70))
+    highest = max((n.pitch for n in melody.notes), default=70)
     ratio = 2 ** (production.detune_cents / 1200)
-    stems["melody"], melody_hz = voice.sing(melody.notes, sheet.duration_s, sample_rate, singer, rng, ratio)
+    notes, duration_s = melody.notes, sheet.duration_s
+    if production.lead == SPOKEN:
+        singer, take = spoken_voice.draw_singer(rng, highest), spoken_voice.draw_take(rng)
+        stems["melody"], melody_hz = spoken_voice.sing(notes, duration_s, sample_rate, singer, take, rng, ratio)
+    else:
+        singer = voice.draw_singer(rng, highest)
+        stems["melody"], melody_hz = voice.sing(notes, duration_s, sample_rate, singer, rng, ratio)
     return stems, melody_hz
 
 
@@ -248,8 +254,10 @@ def _power(level_db: float) -> float:
 
 
 def _on_tape(music: Any, production: Production, sample_rate: int) -> Sound:
-    """Noise and codec; the peak stays."""
+    """Limiter, noise and codec; the peak stays."""
     mix = np.asarray(music, dtype=np.float32)
+    if production.limiter_db:
+        mix = effects.limited(mix, production.limiter_db)
     if production.noise_snr_db:
         hiss = effects.noise(len(mix), sample_rate, production.noise_slope_db, production.seed)
         mix = mix + hiss * np.float32(np.sqrt(effects.active_power(mix, sample_rate) / _power(production.noise_snr_db)))

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from contrafact.data.effects import EQUALIZER_HZ
-from contrafact.data.leads import LEADS, SUNG
+from contrafact.data.leads import LEADS, SPOKEN, SUNG
 
 Band = Literal["pop", "groove", "jazz", "duo"]
-HARMONY_PROGRAMS = (0, 0, 0, 1, 2, 4, 5, 6, 16, 18, 21, 24, 25, 26, 27, 46, 48, 49, 50, 88, 89)
+HARMONY_PROGRAMS = (0, 0, 0, 1, 2, 4, 5, 6, 16, 18, 21, 24, 25, 26, 27, 46, 48, 49, 50, 88, 89, 29, 30, 63, 81, 90)
 BASS_PROGRAMS = (32, 33, 34, 35, 36, 38, 39)
 CODEC_KBITS = (56, 64, 96, 128)
 
@@ -35,9 +35,12 @@ class Ranges:
         noise_snr_db: music against noise.
         mp3_share: share of songs that went through MP3.
         mp3_kbits: bit rates to draw from.
+        limiter_share: share of songs pressed into a soft limiter, as records are.
+        limiter_db: how far.
         transpose: semitones.
         tempo: factor on the corpus's tempo.
         sung_share: share of sung leads.
+        spoken_share: share of those that have a recorded mouth; the others are of formants.
         leads: instruments to draw from; all where empty.
         groove_share: share of pop bands whose drummer plays a human groove.
         jazz_share: share of pop songs played by a jazz band; jazz tunes are played by one at 0.8.
@@ -59,9 +62,12 @@ class Ranges:
     noise_snr_db: Pair = (20.0, 50.0)
     mp3_share: float = 0.4
     mp3_kbits: tuple[int, ...] = CODEC_KBITS
+    limiter_share: float = 0.0
+    limiter_db: Pair = (3.0, 12.0)
     transpose: tuple[int, int] = (-5, 6)
     tempo: Pair = (0.8, 1.25)
     sung_share: float = 0.4
+    spoken_share: float = 0.0
     leads: tuple[str, ...] = ()
     groove_share: float = 0.4
     jazz_share: float = 0.1
@@ -71,14 +77,14 @@ class Ranges:
     detune_cents: float = 15.0
 
     def __post_init__(self) -> None:
-        for name in ("lead_db", "drums_db", "bass_db", "bridge_db", "rt60_s", "wet_db", "noise_snr_db", "tempo"):
+        for name in (n for n, kind in self.__annotations__.items() if kind == "Pair"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} runs from {low} to {high}")
         for name in (n for n in self.__dataclass_fields__ if n.endswith("_share")):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie within 0 to 1")
-        if unknown := [lead for lead in self.leads if lead not in (*LEADS, SUNG)]:
+        if unknown := [lead for lead in self.leads if lead not in (*LEADS, SUNG, SPOKEN)]:
             raise ValueError(f"no lead is called {unknown[0]!r}")
         if not (self.tempo[0] > 0 and self.rt60_s[0] > 0 and self.soundfonts and self.mp3_kbits):
             raise ValueError("tempo and rt60_s must be positive, soundfonts and mp3_kbits not empty")
@@ -90,7 +96,7 @@ class Production:
 
     Attributes:
         seed: of everything that players and noises draw.
-        lead: name in `LEADS`, or "sung".
+        lead: name in `LEADS`, or one of the voices in `leads`.
         band: "pop" (patterns), "groove" (a human drummer's), "jazz" (walking bass, ride), "duo" (no drums).
         harmony_program: General MIDI program of the instrument that plays the chords.
         bass_program: General MIDI program of the bass.
@@ -99,6 +105,7 @@ class Production:
         noise_snr_db: 0 for no noise.
         noise_slope_db: dB an octave.
         mp3_kbits: 0 for no codec.
+        limiter_db: how far the mix is pressed into a soft limiter; 0 for not at all.
         has_bridge: whether a second melody is heard.
     """
 
@@ -122,6 +129,7 @@ class Production:
     noise_snr_db: float = 0.0
     noise_slope_db: float = 0.0
     mp3_kbits: int = 0
+    limiter_db: float = 0.0
 
 
 def draw(ranges: Ranges, rng: np.random.Generator, swings: bool = False) -> Production:
@@ -143,9 +151,11 @@ def draw(ranges: Ranges, rng: np.random.Generator, swings: bool = False) -> Prod
     has_room = rng.random() >= ranges.dry_share
     has_noise = rng.random() < ranges.noise_share
     has_codec = rng.random() < ranges.mp3_share
+    spoken = sung and ranges.spoken_share > 0 and rng.random() < ranges.spoken_share
+    limited = ranges.limiter_share > 0 and rng.random() < ranges.limiter_share
     return Production(
         seed=int(rng.integers(2**31)),
-        lead=lead,
+        lead=SPOKEN if spoken else lead,
         soundfont=str(rng.choice(ranges.soundfonts)),
         band=band,
         harmony_program=int(rng.choice(HARMONY_PROGRAMS)),
@@ -164,6 +174,7 @@ def draw(ranges: Ranges, rng: np.random.Generator, swings: bool = False) -> Prod
         noise_snr_db=_uniform(rng, ranges.noise_snr_db) if has_noise else 0.0,
         noise_slope_db=float(rng.choice([0, -3, -6])),
         mp3_kbits=int(rng.choice(ranges.mp3_kbits)) if has_codec else 0,
+        limiter_db=_uniform(rng, ranges.limiter_db) if limited else 0.0,
     )
 
 

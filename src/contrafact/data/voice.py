@@ -160,8 +160,8 @@ def sing(
     shapes = _shapes(singer, sample_rate)
     moments = np.arange(-(-frames // HOP) + WINDOW // HOP) * HOP / sample_rate
     weights = _weights(track, moments)
-    voiced = _filtered(_pulses(f0, sample_rate) * level + noise * level * breath, weights @ shapes)
-    hiss = _filtered(noise * noise_level, _noise_shapes(track, moments, sample_rate))
+    voiced = filtered(pulses(f0, sample_rate) * level + noise * level * breath, weights @ shapes)
+    hiss = filtered(noise * noise_level, _noise_shapes(track, moments, sample_rate))
     sound = voiced + hiss * np.float32(0.5 * max(float(np.abs(voiced).max(initial=0.0)), 1e-9))
     peak = float(np.abs(sound).max(initial=0.0))
     truth = np.where(track.level > VOICED, track.f0_hz, 0.0)[:: CONTROL_RATE // FRAME_RATE]
@@ -172,13 +172,13 @@ class _Track:
     """Everything that moves, at `CONTROL_RATE`: pitch, level of voice and noise, syllables."""
 
     def __init__(self, duration_s: float, notes: Sequence[Note], singer: Singer, rng: np.random.Generator) -> None:
-        self.times_s = np.arange(int(np.ceil(duration_s * CONTROL_RATE)) + 2) / CONTROL_RATE
+        self.times_s = control_times(duration_s)
         count = len(self.times_s)
         self.level, self.noise = np.zeros(count), np.zeros(count)
         self.centre_hz = np.full(count, 4000.0)
         self.shape = np.zeros(count, dtype=np.int64)
         self._names = list(FORMANTS_HZ)
-        self._set_pitch(notes, singer, rng)
+        self.f0_hz = pitch_of(self.times_s, notes, singer, rng)
         vowel = str(rng.choice(VOWELS))
         for before, note in zip((None, *notes), notes, strict=False):
             connected = before is not None and note.onset_s - before.end_s < 0.05
@@ -187,11 +187,11 @@ class _Track:
             self._set_note(note, vowel)
             if own and rng.random() < 0.85:
                 self._set_consonant(note, CONSONANTS[int(rng.integers(len(CONSONANTS)))])
-        self.level = _smoothed(self.level, 0.012)
-        self.noise = _smoothed(self.noise, 0.008)
+        self.level = smoothed(self.level, 0.012)
+        self.noise = smoothed(self.noise, 0.008)
 
     def _at(self, time_s: float) -> int:
-        return int(np.clip(round(time_s * CONTROL_RATE), 0, len(self.times_s)))
+        return frame_at(time_s, len(self.times_s))
 
     def _set_note(self, note: Note, vowel: str) -> None:
         a, b = self._at(note.onset_s), self._at(note.end_s)
@@ -211,28 +211,40 @@ class _Track:
             self.noise[begin:b] = consonant.noise
             self.centre_hz[max(begin - 4, 0) : b + 4] = consonant.noise_hz
 
-    def _set_pitch(self, notes: Sequence[Note], singer: Singer, rng: np.random.Generator) -> None:
-        """Targets, smoothed by glides, with scoops, vibrato and jitter on top; held through rests."""
-        count = len(self.times_s)
-        target, extra = np.full(count, float(notes[0].pitch) if notes else 60.0), np.zeros(count)
-        for before, note in zip((None, *notes), notes, strict=False):
-            a, b = self._at(note.onset_s - singer.glide_s / 2), self._at(note.end_s)
-            target[a:] = note.pitch
-            if (before is None or note.onset_s - before.end_s > 0.15) and rng.random() < singer.scoop:
-                below, length = rng.uniform(0.7, 2.5), int(rng.uniform(0.06, 0.16) * CONTROL_RATE)
-                stop = min(a + length, count)
-                extra[a:stop] -= below * (1 - np.arange(stop - a) / length)
-            since = np.maximum(self.times_s[a:b] - note.onset_s, 0)
-            depth = np.clip((since - singer.vibrato_after_s) / 0.25, 0, 1) * singer.vibrato_cents / 100
-            phase = 2 * np.pi * singer.vibrato_hz * rng.uniform(0.95, 1.05) * since
-            extra[a:b] += depth * np.sin(phase)
-        wander = _smoothed(rng.standard_normal(count), 0.06)
-        wander *= singer.jitter_cents / 100 / max(float(wander.std()), 1e-9)
-        pitch = _smoothed(target, singer.glide_s) + extra + wander
-        self.f0_hz = 440 * 2 ** ((pitch - 69) / 12)
+
+def pitch_of(times_s: Floats, notes: Sequence[Note], singer: Singer, rng: np.random.Generator) -> Floats:
+    """Fundamental in Hz at `CONTROL_RATE`: targets, smoothed by glides, with scoops, vibrato and jitter on top; held
+    through rests."""
+    count = len(times_s)
+    target, extra = np.full(count, float(notes[0].pitch) if notes else 60.0), np.zeros(count)
+    for before, note in zip((None, *notes), notes, strict=False):
+        a, b = frame_at(note.onset_s - singer.glide_s / 2, count), frame_at(note.end_s, count)
+        target[a:] = note.pitch
+        if (before is None or note.onset_s - before.end_s > 0.15) and rng.random() < singer.scoop:
+            below, length = rng.uniform(0.7, 2.5), int(rng.uniform(0.06, 0.16) * CONTROL_RATE)
+            stop = min(a + length, count)
+            extra[a:stop] -= below * (1 - np.arange(stop - a) / length)
+        since = np.maximum(times_s[a:b] - note.onset_s, 0)
+        depth = np.clip((since - singer.vibrato_after_s) / 0.25, 0, 1) * singer.vibrato_cents / 100
+        phase = 2 * np.pi * singer.vibrato_hz * rng.uniform(0.95, 1.05) * since
+        extra[a:b] += depth * np.sin(phase)
+    wander = smoothed(rng.standard_normal(count), 0.06)
+    wander *= singer.jitter_cents / 100 / max(float(wander.std()), 1e-9)
+    pitch = smoothed(target, singer.glide_s) + extra + wander
+    return np.asarray(440 * 2 ** ((pitch - 69) / 12))
 
 
-def _smoothed(values: Floats, width_s: float) -> Floats:
+def control_times(duration_s: float) -> Floats:
+    """The moments, in seconds, at which all that shapes a voice is known."""
+    return np.arange(int(np.ceil(duration_s * CONTROL_RATE)) + 2) / CONTROL_RATE
+
+
+def frame_at(time_s: float, count: int) -> int:
+    """The nearest of ``count`` moments at `CONTROL_RATE`; ``count`` for what comes after."""
+    return int(np.clip(round(time_s * CONTROL_RATE), 0, count))
+
+
+def smoothed(values: Floats, width_s: float) -> Floats:
     """A running mean of the given width, twice: no corners."""
     size = max(1, round(width_s * CONTROL_RATE)) | 1
     for _ in range(2):
@@ -242,7 +254,7 @@ def _smoothed(values: Floats, width_s: float) -> Floats:
     return values
 
 
-def _pulses(f0_hz: Floats, sample_rate: int) -> Sound:
+def pulses(f0_hz: Floats, sample_rate: int) -> Sound:
     """All harmonics of a moving fundamental below half the sample rate, equally strong, from tables by half octaves."""
     phase = np.cumsum(f0_hz / sample_rate) % 1.0 * TABLE
     place = phase.astype(np.int64)
@@ -301,7 +313,7 @@ def _noise_shapes(track: _Track, moments: Floats, sample_rate: int) -> Sound:
     return np.asarray(-np.square(distance / 0.6) / 2, dtype=np.float32)
 
 
-def _filtered(sound: Sound, log_shapes: Sound) -> Sound:
+def filtered(sound: Sound, log_shapes: Sound) -> Sound:
     """Overlapping windows, each through the filter of its moment."""
     from scipy.fft import irfft, rfft
 

@@ -71,7 +71,8 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
 
     Raises:
         SettingsError: unknown or wrong settings; RUN_EXISTS without ``resume``; RESUME_CHANGED.
-        InputError: there is nothing to learn from, or it is silence, or not finite; no checkpoint is whole.
+        InputError: there is nothing to learn from, or it is silence, or not finite; no checkpoint is whole;
+            START_MISSING or CHECKPOINT_OTHER, the run to start from is not there or has other networks.
         TrainingError: TRAIN_NAN or TRAIN_DIVERGED; TRAIN_STOPPED by SIGTERM or SIGINT, after a checkpoint.
         OutputError: ``run`` cannot be written, or the disk is full; the checkpoints before it are whole.
     """
@@ -228,10 +229,19 @@ def _open(run: Path, recipe: Recipe, resume: bool, state: State, main: bool) -> 
         checkpoint.remove_partial(run)
         write_text(begun, json.dumps(resolved(recipe), indent=1))
     found = checkpoint.latest(run / CHECKPOINTS)
-    if found is None:
-        return 0
-    state.restore(found.tensors)
-    return found.step
+    if found is not None:
+        state.restore(found.tensors)
+        return found.step
+    if recipe.start:
+        before = checkpoint.latest(Path(recipe.start) / CHECKPOINTS)
+        if before is None:
+            raise InputError(
+                "START_MISSING",
+                f"There is no checkpoint in {recipe.start}, from which the recipe starts.",
+                "Train that run first, or leave out start.",
+            )
+        state.start_from(before.tensors)
+    return 0
 
 
 def _read_json(path: Path) -> dict[str, Any]:

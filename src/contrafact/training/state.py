@@ -86,6 +86,25 @@ class State:
                 "CHECKPOINT_OTHER", f"The checkpoint belongs to other networks: {cause}.", "Start a new run."
             ) from cause
 
+    def start_from(self, tensors: dict[str, Tensor]) -> None:
+        """Take the weights that another run has reached, averaged where it kept averages; optimisers start anew.
+
+        Raises:
+            InputError: CHECKPOINT_OTHER, the tensors belong to other networks.
+        """
+        try:
+            for name, network in self.game.networks.items():
+                network.load_state_dict(under(tensors, f"average/{name}/") or under(tensors, f"network/{name}/"))
+        except RuntimeError as cause:
+            raise InputError(
+                "CHECKPOINT_OTHER",
+                f"The run to start from has other networks: {cause}.",
+                "Give the settings of its recipe, or another run as start.",
+            ) from cause
+        for name, average in self.averages.items():
+            for key, tensor in self.game.networks[name].state_dict().items():
+                average[key].copy_(tensor)
+
 
 def result_networks(game: Game, tensors: dict[str, Tensor]) -> dict[str, nn.Module]:
     """The game's result networks with the averaged weights of a checkpoint, or the last ones where none were kept."""

@@ -23,6 +23,9 @@ class Config:
         change_cost: price of another pitch, or of a rest, where no start is heard.
         leap_cost: further price of each semitone beyond a whole tone.
         voicing: log-odds added to every frame of melody; more finds more notes, and more wrong ones.
+        share: of a song's frames that may well have melody; 0 for no such belief. Where the network, which never heard
+            a living singer, is shy of a voice, `voicing` rises until so many frames are as likely melody as rest.
+        voicing_most: to which `voicing` may rise.
         restrike: least probability of a start that cuts a held pitch in two.
         shortest_s: shorter notes are dropped.
     """
@@ -31,6 +34,8 @@ class Config:
     change_cost: float = 3.0
     leap_cost: float = 0.08
     voicing: float = 0.3
+    share: float = 0.6
+    voicing_most: float = 6.0
     restrike: float = 0.5
     shortest_s: float = 0.06
 
@@ -39,6 +44,8 @@ class Config:
             raise ValueError("trust must be above 0; change_cost, leap_cost and shortest_s must be 0 or more")
         if not 0 < self.restrike <= 1:
             raise ValueError("restrike must lie in 0..1")
+        if not (0 <= self.share < 1 and self.voicing_most >= self.voicing):
+            raise ValueError("share must lie within 0 to 1, and voicing_most not below voicing")
 
 
 def find_melody(melody: Array, starts: Array, config: Config = Config()) -> tuple[MelodyNote, ...]:
@@ -71,7 +78,7 @@ def _edge(frame: int) -> float:
 def best_path(melody: Array, starts: Array, config: Config) -> NDArray[np.int64]:
     """The best class of each frame by Viterbi."""
     score = config.trust * np.maximum(melody.astype(np.float64), -12.0)
-    score[:, :MELODY_PITCHES] += config.trust * config.voicing
+    score[:, :MELODY_PITCHES] += config.trust * voicing_of(melody, config)
     apart = np.abs(np.subtract.outer(np.arange(MELODY_PITCHES), np.arange(MELODY_PITCHES)))
     price = np.zeros((REST + 1, REST + 1))
     price[:MELODY_PITCHES, :MELODY_PITCHES] = config.leap_cost * np.maximum(apart - 2, 0)
@@ -93,6 +100,15 @@ def best_path(melody: Array, starts: Array, config: Config) -> NDArray[np.int64]
     for k in range(frames - 1, 0, -1):
         path[k - 1] = back[k, path[k]]
     return path
+
+
+def voicing_of(melody: Array, config: Config) -> float:
+    """Log-odds for melody: those asked for, or more where the song would have too little of it."""
+    if not config.share:
+        return config.voicing
+    rest = melody[:, REST].astype(np.float64)
+    odds = np.log(np.maximum(-np.expm1(rest), 1e-9)) - rest
+    return float(np.clip(-np.quantile(odds, 1 - config.share), config.voicing, config.voicing_most))
 
 
 def _widest(starts: Array) -> Array:
