@@ -12,7 +12,17 @@ from contrafact.theory.chords import SHORTHANDS, build, display, parse, pitch_cl
 from contrafact.theory.progression import QUALITIES, specs, transitions
 from contrafact.theory.scales import CHORD_SCALES, chord_scale, collection, local_keys
 from contrafact.theory.voice_leading import clashes, movement
-from contrafact.theory.voicings import BOTTOM, LOW_LIMITS, ROOTLESS, clear, close_below, drop_two, rootless, sevenths, shells
+from contrafact.theory.voicings import (
+    BOTTOM,
+    LOW_LIMITS,
+    ROOTLESS,
+    clear,
+    close_below,
+    drop_two,
+    rootless,
+    sevenths,
+    shells,
+)
 
 WRITTEN = ["C", "Bb:min/b3", "D#:maj6(9)", "G:7(b9,b13)", "F:maj9(#11)", "A:minmaj7(9)", "E:(1,b3,5)", "Gb:maj(*5,9)"]
 

@@ -147,7 +147,7 @@ def shared_beats(original: LeadSheet, arranged: LeadSheet) -> Floats:
     beats, others = (np.asarray(sheet.beats_s, dtype=np.float64) for sheet in (original, arranged))
     edges = np.concatenate([[-np.inf], others, [np.inf]])
     after = np.searchsorted(others, beats)
-    return beats[np.minimum(beats - edges[after], edges[after + 1] - beats) <= SAME_S]
+    return np.asarray(beats[np.minimum(beats - edges[after], edges[after + 1] - beats) <= SAME_S])
 
 
 def original_content(source: Audio, sheet: LeadSheet) -> Content:

@@ -1,8 +1,8 @@
 """Tempo and beats: a tempo curve from autocorrelation, beats by dynamic programming, then a grid of few tempo changes.
 
 The dynamic programme is that of Ellis (2007) with a period that varies along the song; the grid is an l1 trend filter
-(Kim et al. 2009) of the beats, so that a machine-made song comes out with one exact tempo. Where what it leaves out is no
-noise, because neighbouring beats are early or late together, the grid bends more easily until rubato is followed.
+(Kim et al. 2009) of the beats, so that a machine-made song comes out with one exact tempo. Where what it leaves out is
+no noise, because neighbouring beats are early or late together, the grid bends more easily until rubato is followed.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def refine(onset: Array, frames: NDArray[np.int64], reach: int = 5) -> tuple[Flo
 
 
 def followed(index: NDArray[np.int64], times: Floats, weights: Floats) -> Floats:
-    """The stiffest `trend` that leaves small misfits, or misfits that are noise: those of rubato resemble neighbours."""
+    """The stiffest `trend` that leaves small misfits, or such as are noise: those of rubato resemble their neighbours."""
     for stiffness in STIFFNESS:
         grid = trend(index, times, weights, stiffness)
         heard = weights > HEARD
