@@ -1,9 +1,11 @@
 """Cover every real song of the open data, as a user would, and tabulate content, style, timing, speed and memory.
 
-    python benchmarks/covers.py [--style jazz-trio] [--out covers/benchmark] [SONG ...]
+    python benchmarks/covers.py [--style jazz-trio ...] [--out covers] [SONG ...]
 
-Each song is one run of the installed command with an empty cache; memory is the proportional set size of the whole
-process tree, sampled. Without SONG: all recordings in CONTRAFACT_DATA/audio_* that are longer than 8 s, stems left out.
+Each song is one run of the installed command with an empty cache, which further styles share; of these, whose songs are
+heard already, no share of the length is told. Memory is the proportional set size of the whole process tree,
+sampled. Without SONG: all recordings in CONTRAFACT_DATA/audio_* that are longer than 8 s, stems left out. Without --out
+the covers are thrown away.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,23 +66,31 @@ class PeakMemory(threading.Thread):
         return total
 
 
-def cover(song: Path, style: str, out: Path) -> dict[str, object]:
+def covers(song: Path, styles: Sequence[str], out: Path | None) -> Iterator[dict[str, object]]:
+    """One song in every style; its row of each table."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder) / "cache"
+        for style in styles:
+            yield cover(song, style, out or Path(folder) / "covers", cache)
+
+
+def cover(song: Path, style: str, out: Path, cache: Path) -> dict[str, object]:
     """One run; its row of the table."""
     command = [sys.executable, "-m", "contrafact", "cover", str(song), "--style", style, "-o", str(out), "--json"]
-    with tempfile.TemporaryDirectory() as cache:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, "--force"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "CONTRAFACT_CACHE": cache},
-        )
-        memory = PeakMemory(process.pid)
-        memory.start()
-        output, errors = process.communicate()
-        seconds = time.perf_counter() - start
-        memory.running = False
+    is_heard = cache.exists()
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "--force"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CONTRAFACT_CACHE": str(cache)},
+    )
+    memory = PeakMemory(process.pid)
+    memory.start()
+    output, errors = process.communicate()
+    seconds = time.perf_counter() - start
+    memory.running = False
     last = json.loads(output.splitlines()[-1]) if output.strip() else {"event": "failed", "sentence": errors[-300:]}
     place = song.resolve().relative_to(DATA.resolve()) if DATA.resolve() in song.resolve().parents else song
     row: dict[str, object] = {"song": f"{song.parent.name}/{song.name}", "path": str(place), "event": last["event"]}
@@ -90,7 +101,7 @@ def cover(song: Path, style: str, out: Path) -> dict[str, object]:
     return row | {
         "duration_s": duration,
         "seconds": round(seconds, 2),
-        "share_of_length": round(seconds / duration, 4),
+        "share_of_length": None if is_heard else round(seconds / duration, 4),
         "peak_memory_mb": round(memory.peak / 1e6),
         "song_facts": report["song"],
         "content": report["figures"]["content"],
@@ -106,17 +117,19 @@ def cover(song: Path, style: str, out: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("songs", nargs="*", type=Path)
-    parser.add_argument("--style", default="jazz-trio")
-    parser.add_argument("--out", type=Path, default=Path("covers/benchmark"))
+    parser.add_argument("--style", nargs="+", default=["jazz-trio"], dest="styles")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    rows = []
+    rows: dict[str, list[dict]] = {style: [] for style in arguments.styles}
     for song in arguments.songs or real_songs():
-        rows.append(cover(song, arguments.style, arguments.out))
-        print(line(rows[-1]), flush=True)
-    result = {"style": arguments.style, "summary": summary(rows), "songs": rows}
-    print(json.dumps(result["summary"], indent=1))
-    if not arguments.songs:
-        record(f"covers-{arguments.style}", result)
+        for style, row in zip(arguments.styles, covers(song, arguments.styles, arguments.out), strict=True):
+            rows[style].append(row)
+            print(f"{style:12} {line(row)}", flush=True)
+    for style in arguments.styles:
+        result = {"style": style, "summary": summary(rows[style]), "songs": rows[style]}
+        print(style, json.dumps(result["summary"], indent=1))
+        if not arguments.songs:
+            record(f"covers-{style}", result)
 
 
 def line(row: dict) -> str:
@@ -125,7 +138,7 @@ def line(row: dict) -> str:
     content = row["content"]
     shown = ("chroma", "chroma_other", "lag_ms", "drift_ms", "melody_notes", "chords_majmin")
     figures = "  ".join(f"{k} {content[k]:.3g}" for k in shown if content.get(k) is not None)
-    cost = f"{row['share_of_length']:.3f} {row['peak_memory_mb']} MB"
+    cost = f"{row['seconds'] / row['duration_s']:.3f} {row['peak_memory_mb']} MB"
     return f"{row['song']:60} {cost}  style {row['style_score']}  {figures}"
 
 
@@ -152,7 +165,7 @@ def summary(rows: list[dict]) -> dict[str, object]:
     both = (margin >= 0.2) & (style >= 0.75)
     timed = [c for c in content if c["lag_ms"] is not None]
     lag, drift = (np.abs([c[k] for c in timed]) for k in ("lag_ms", "drift_ms"))
-    long = [r["share_of_length"] for r in done if r["duration_s"] > 120]
+    long = [r["share_of_length"] for r in done if r["duration_s"] > 120 and r["share_of_length"] is not None]
     return {
         "songs": len(rows),
         "covered": len(done),

@@ -27,7 +27,7 @@ SPEAKS_S = {
     71: 0.006,  # clarinet
     73: 0.032,  # flute
 }
-"""By General MIDI program, seconds from striking a note to its onset, beyond those of drums, as `metrics.timing` hears it.
+"""By General MIDI program, seconds from striking a note to its onset as `metrics.timing` hears it, less those of drums.
 
 Measured on FluidR3_GM over each instrument's good register. The double bass is not here: its players start early.
 """

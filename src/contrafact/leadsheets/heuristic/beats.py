@@ -236,7 +236,7 @@ def refine(onset: Array, frames: NDArray[np.int64], reach: int = 5) -> tuple[Flo
 
 
 def followed(index: NDArray[np.int64], times: Floats, weights: Floats) -> Floats:
-    """The stiffest `trend` that leaves small misfits, or such as are noise: those of rubato resemble their neighbours."""
+    """The stiffest `trend` whose misfits are small, or noise: those of rubato resemble their neighbours."""
     for stiffness in STIFFNESS:
         grid = trend(index, times, weights, stiffness)
         heard = weights > HEARD
