@@ -9,7 +9,7 @@ sampled. Without SONG: all recordings in CONTRAFACT_DATA/audio_* that are longer
 the covers are thrown away.
 
 With --figures nothing is written but content and style: songs are heard once and covered in this process at half the
-sample rate, in a seventh of the time, which goes to a file of its own.
+sample rate, in a seventh of the time. The results go to files of their own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from contrafact.mixer import mix
 from contrafact.registry import RENDERERS
 from contrafact.renderers._attack import struck_early
 from contrafact.report.ears import Ears
-from contrafact.report.facts import Made, measure, source_loudness, warnings
+from contrafact.report.facts import Made, measure, warnings
 from contrafact.settings import Settings
 from contrafact.style import load
 from record import record
@@ -148,7 +148,6 @@ def measured(song: Path, styles: Sequence[str]) -> Iterator[dict[str, object]]:
         transcription = transcribe(heard)
         original = leadsheet(heard, transcription)
         notes, duration_s = transcription.score, heard.source.recording.duration_s
-        lufs = source_loudness(heard.source.recording)
         for style in styles:
             chosen, arrangement = load(style), arrange(original, notes, Settings(style=style))
             scratch = Path(folder) / style
@@ -172,7 +171,7 @@ def measured(song: Path, styles: Sequence[str]) -> Iterator[dict[str, object]]:
                 transpose=0,
                 models={},
                 source_audio="",
-                source_lufs=lufs,
+                source_lufs=float("nan"),
                 cover_audio=ears.cover(),
                 sounds={},
             )
