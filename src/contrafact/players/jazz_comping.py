@@ -18,7 +18,7 @@ from contrafact.registry import Card
 from contrafact.score import Part, Score
 
 CARD = Card(
-    summary="Comping behind the melody: sevenths, later rootless ninths, by least motion; Charleston and its relatives, bossa, pads.",
+    summary="Comping behind the melody: sevenths, later rootless ninths, by least motion; Charleston, bossa, pads.",
     source="Common practice: voicings and comping rhythms as taught; rates from the style facts (5.3, 6.1 to 6.5).",
     needs="nothing",
     known_failures="Answers the melody's rhythm, not its motifs; no block chords.",
