@@ -32,10 +32,10 @@ def record(name: str, result: dict[str, Any]) -> Path:
 
 
 def commit() -> str:
-    """The checked-out commit, with "+changes" where the working tree differs in code."""
+    """The checked-out commit, with "+changes" where the working tree differs in code; results are none."""
     here = Path(__file__).parent
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout
-    diff = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "../src", "."], cwd=here, check=False)
+    diff = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "../src", ".", ":!results"], cwd=here, check=False)
     return head.strip() + ("+changes" if diff.returncode else "")
 
 

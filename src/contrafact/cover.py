@@ -33,6 +33,7 @@ from contrafact.midi import is_midi, read_midi, write_midi
 from contrafact.mixer import Channel, Mixed, Room, mix
 from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
+from contrafact.renderers._attack import struck_early
 from contrafact.renderers.soundfont import soundfont_id
 from contrafact.report.ears import Ears
 from contrafact.report.facts import Made, source_loudness, write_report
@@ -145,7 +146,7 @@ def cover(
             scores = pool.submit(_write_scores, work.folder, original, arrangement, title)
         with clock("render") as told:
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
-            parts = renderer(arrangement.score, work.scratch, recording.duration_s, told)
+            parts = renderer(struck_early(arrangement.score), work.scratch, recording.duration_s, told)
         with clock("mix") as told:
             mixed, ears = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title), told)
         with clock("report"):

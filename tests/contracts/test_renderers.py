@@ -11,12 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from contrafact.errors import ContrafactError, MissingError, OutputError
+from contrafact.metrics.timing import timing
 from contrafact.registry import RENDERERS
 from contrafact.renderers import _synthesize
+from contrafact.renderers._attack import SPEAKS_S, struck_early
 from contrafact.renderers.soundfont import PLACES, Config, build, find_soundfont
 from contrafact.score import Note, Part, Score
 
 RATE = 44_100
+DRUMS = 128  # no program of General MIDI
 needs_font = pytest.mark.skipif(
     not any(Path(p).expanduser().is_file() for p in PLACES), reason="no General MIDI soundfont is installed"
 )
@@ -67,6 +70,36 @@ def test_notes_sound_when_the_score_says(tmp_path: Path, program: int) -> None:
         assert loud[at - 64 : at + round(0.003 * RATE)].max() > 2 * floor + 1e-3
         first = before + int(np.argmax(loud[before:] > 2 * floor + 1e-3))
         assert -0.001 <= first / RATE - onset <= 0.003
+
+
+@needs_font
+@pytest.mark.parametrize("program", sorted(SPEAKS_S))
+def test_slow_instruments_struck_early_are_heard_with_the_drums(tmp_path: Path, program: int) -> None:
+    onsets = np.arange(0.4, 8, 0.5)
+    kinds = (
+        part([(float(t), 0.4, p, 80) for t in onsets], program, "slow", pedals=((1.0, 1.5),))
+        if program < DRUMS
+        else part([(float(t), 0.4, p, 80) for t in onsets], 0, "drums", is_drums=True)
+        for program, p in ((program, 67), (DRUMS, 38))
+    )
+    score = Score(tuple(kinds))
+    early = struck_early(score)
+    assert early.part("drums") == score.part("drums")
+    assert early.part("slow").pedals[0][0] == pytest.approx(1 - SPEAKS_S[program])
+    lags = []
+    for number, given in enumerate((score, early)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        sounds = RENDERERS.build("soundfont", sample_rate=22_050)(given, folder, 9.0)
+        slow, drums = (sounds[n].mono(22_050).samples[0] for n in ("slow", "drums"))
+        lags.append(timing(drums, slow, onsets).lag_ms)
+    assert lags[0] - lags[1] == pytest.approx(1000 * SPEAKS_S[program], abs=3)
+
+
+def test_nothing_is_struck_before_the_start() -> None:
+    score = Score((part([(0.0, 0.01, 67, 80), (0.001, 0.5, 70, 80)], 73),))
+    notes = struck_early(score).parts[0].notes
+    assert all(n.onset_s == 0 and n.duration_s > 0 for n in notes)
 
 
 @needs_font

@@ -12,6 +12,7 @@ import pytest
 
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Section
 from contrafact.metrics.style_statistics import comping
+from contrafact.players._piano import Hands
 from contrafact.registry import PLAYERS
 from contrafact.score import Part, Score
 from contrafact.theory.chords import parse
@@ -123,6 +124,31 @@ def test_pitches_belong_to_their_chord(name, settings) -> None:
         strange += n.pitch % 12 not in allowed
     # Approach notes of the left hand are chromatic.
     assert strange / len(part.notes) <= (0.08 if name == "solo_piano" else 0.02)
+
+
+def test_colour_adds_ninths_and_thirteenths() -> None:
+    for symbol, added, own in (("C:13", {2, 9}, {0, 7}), ("C:maj9", {2}, {0}), ("C:min9", {2}, {0})):
+        for colour, wanted, absent in ((0.0, own, added), (1.0, added, own)):
+            voicing = Hands().chord(parse(symbol), None, False, 4.0, np.random.default_rng(0), colour)
+            assert voicing is not None
+            classes = {p % 12 for p in voicing}
+            assert wanted & classes
+            assert not absent & classes - ({7} if symbol != "C:13" else set())
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_the_head_is_comped_plainer_than_the_last_choruses(name, settings) -> None:
+    sheet = song(bars=128, with_melody=False)
+    starts = np.array([c.start_s for c in sheet.chords])
+    ninths: dict[bool, list[bool]] = {False: [], True: []}
+    for n in play(name, sheet, **settings).notes:
+        beat = float(sheet.grid.beat_at(n.onset_s))
+        if n.pitch < 50 or beat % 4 > 3.3:  # the left hand's bass; what may anticipate
+            continue
+        spec = parse(sheet.chords[int(np.searchsorted(starts, n.onset_s + 0.02, side="right")) - 1].symbol)
+        if beat < 0.2 * 512 or 0.7 * 512 < beat < 0.85 * 512:
+            ninths[beat < 0.2 * 512].append((n.pitch - spec.root) % 12 == 2)
+    assert np.mean(ninths[True]) < 0.8 * np.mean(ninths[False])
 
 
 def test_comping_swings_at_the_rides_place_and_only_when_asked() -> None:

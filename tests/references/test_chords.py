@@ -12,7 +12,17 @@ from contrafact.theory.chords import SHORTHANDS, build, display, parse, pitch_cl
 from contrafact.theory.progression import QUALITIES, specs, transitions
 from contrafact.theory.scales import CHORD_SCALES, chord_scale, collection, local_keys
 from contrafact.theory.voice_leading import clashes, movement
-from contrafact.theory.voicings import BOTTOM, LOW_LIMITS, ROOTLESS, clear, close_below, drop_two, rootless, shells
+from contrafact.theory.voicings import (
+    BOTTOM,
+    LOW_LIMITS,
+    ROOTLESS,
+    clear,
+    close_below,
+    drop_two,
+    rootless,
+    sevenths,
+    shells,
+)
 
 WRITTEN = ["C", "Bb:min/b3", "D#:maj6(9)", "G:7(b9,b13)", "F:maj9(#11)", "A:minmaj7(9)", "E:(1,b3,5)", "Gb:maj(*5,9)"]
 
@@ -132,6 +142,28 @@ def test_a_rootless_voicing_sounds_no_tone_that_clashes_with_its_symbol() -> Non
         allowed = spec.intervals | natural | ({9} if spec.family in ("suspended", "major") else set())
         for voicing in rootless(spec):
             assert {(p - spec.root) % 12 for p in voicing} <= allowed, (spec, voicing)
+
+
+def test_a_seventh_chord_sounds_its_symbol_and_more_of_its_triad() -> None:
+    plainer = 0
+    for spec in specs():
+        triad = {(spec.root + t) % 12 for t in (0, spec.third, spec.fifth) if t is not None}
+        for voicing, coloured in zip(sevenths(spec), rootless(spec), strict=True):
+            classes = {p % 12 for p in voicing}
+            assert {(p - spec.root) % 12 for p in voicing} <= spec.intervals | {7}, (spec, voicing)
+            assert voicing[0] in BOTTOM
+            third = spec.third if spec.third is not None else 5
+            assert (spec.root + third) % 12 in classes
+            held, before = len(classes & triad), len({p % 12 for p in coloured} & triad)
+            assert held >= before
+            plainer += held > before
+    assert plainer > 100
+
+
+def test_a_plain_close_chord_has_no_added_ninth() -> None:
+    spec = parse("C:maj9")
+    assert 2 in {p % 12 for p in close_below(spec, 76)}
+    assert 2 not in {p % 12 for p in close_below(spec, 76, coloured=False)}
 
 
 def test_shells_respect_low_interval_limits() -> None:

@@ -260,6 +260,15 @@ def test_trend_of_jittered_beats_is_one_tempo() -> None:
     assert np.abs(np.diff(fit) / 0.5 - 1).max() < 2e-3
 
 
+def test_rubato_is_followed_and_jitter_is_not() -> None:
+    index, rng = np.arange(200), np.random.default_rng(1)
+    rubato = index * 0.5 + 0.09 * np.sin(2 * np.pi * index / 40)
+    followed = beats.followed(index, rubato + rng.normal(0, 0.008, 200), np.ones(200))
+    assert np.median(np.abs(followed - rubato)) < 0.012
+    steady = beats.followed(index, index * 0.5 + rng.normal(0, 0.025, 200), np.ones(200))
+    assert np.abs(np.diff(steady) / 0.5 - 1).max() < 5e-3
+
+
 def test_silence_after_loud_music_stays_finite() -> None:
     loud = np.random.default_rng(0).random(20000).astype(np.float32) ** 4 * 50
     strength = features.normalize_locally(np.concatenate([loud, np.zeros(20000, np.float32)]))

@@ -37,6 +37,7 @@ from contrafact.theory.chords import parse
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 FRAMES = 12  # a beat
+SAME_S = 0.005  # beats nearer than this are one
 FIGURES = ("chroma", "melody_frames", "melody_notes", "chords_root", "chords_majmin", "chords_sounding")
 MAJOR_TRIAD, MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
 
@@ -113,7 +114,7 @@ def content_figures(
         ValueError: the audio is not mono at 22,050 Hz.
     """
     validate(source, cover)
-    time = timing(source.samples[0], cover.samples[0])
+    time = timing(source.samples[0], cover.samples[0], shared_beats(original, arrangement_sheet))
     figures = {"lag_ms": time.lag_ms, "drift_ms": time.drift_ms, "clear": time.clear}
     if len(original.beats_s) < 2:
         return figures | {f"{name}{end}": 0.0 for name in FIGURES for end in ("", "_copy", "_other", "_other_as_is")}
@@ -139,6 +140,14 @@ def validate(source: Audio, cover: Audio) -> None:
     for name, audio in (("source", source), ("cover", cover)):
         if audio.samples.shape[0] != 1 or audio.sample_rate != SAMPLE_RATE:
             raise ValueError(f"{name} must be mono at {SAMPLE_RATE} Hz")
+
+
+def shared_beats(original: LeadSheet, arranged: LeadSheet) -> Floats:
+    """Seconds of the song's beats on which the arrangement has one too."""
+    beats, others = (np.asarray(sheet.beats_s, dtype=np.float64) for sheet in (original, arranged))
+    edges = np.concatenate([[-np.inf], others, [np.inf]])
+    after = np.searchsorted(others, beats)
+    return np.asarray(beats[np.minimum(beats - edges[after], edges[after + 1] - beats) <= SAME_S])
 
 
 def original_content(source: Audio, sheet: LeadSheet) -> Content:

@@ -1,10 +1,13 @@
 """Whether a cover keeps the song's time: local lags between the onset envelopes of two recordings.
 
-Recipe: spectral flux (Hann, 1,024 samples at 22,050 Hz, hop 256, 24 bands, logarithmic); in windows of 8 s every 4 s,
-the normalized cross-correlation of both envelopes within ±200 ms, interpolated four times and averaged over five
-neighbouring windows; a window's lag is its peak near the peak of the mean over all windows, refined by a parabola.
-Windows without a clear peak do not count. Lag is the median; drift is the slope of Theil and Sen over the windows,
-times the song's length.
+Only the song's onsets near beats that it shares with the cover count. Between them a cover that swings or that plays
+three beats against four is meant to be elsewhere, and its beats would be taken for late ones of the song.
+
+Recipe: spectral flux (Hann, 1,024 samples at 22,050 Hz, hop 256, 24 bands, logarithmic), of the song within 100 ms of
+the shared beats; in windows of 8 s every 4 s, the normalized cross-correlation of both envelopes within ±200 ms,
+interpolated four times and averaged over five neighbouring windows; a window's lag is its peak near the peak of the
+mean over all windows, refined by a parabola. Windows without a clear peak do not count. Lag is the median; drift is the
+slope of Theil and Sen over the windows, times the song's length.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ WINDOW_S, STEP_S = 8.0, 4.0
 FINER = 4  # lags to a frame
 REACH = round(0.2 * RATE)  # frames of lag looked at, to both sides
 NEAR = FINER * round(0.1 * RATE)  # lags from the whole song's within which a window's is sought
+AROUND_S = 0.1  # of a shared beat
 NEIGHBOURS = 5  # windows averaged
 CLEAR = 0.1  # least correlation of a peak above the median over all lags
 FEWEST = 3  # clear windows without which nothing is said
@@ -51,9 +55,14 @@ class Timing:
     clear: float
 
 
-def timing(first: Floats, second: Floats) -> Timing:
-    """Lag and drift of ``second`` against ``first``, both mono at 22,050 Hz, shape (time,)."""
-    times, correlations = local_correlations(onset_envelope(first), onset_envelope(second))
+def timing(first: Floats, second: Floats, together_s: NDArray[np.float64]) -> Timing:
+    """Lag and drift of ``second`` against ``first``.
+
+    Args:
+        first, second: the song and the cover, mono at 22,050 Hz, shape (time,).
+        together_s: beats that both have, increasing.
+    """
+    times, correlations = local_correlations(near(onset_envelope(first), together_s), onset_envelope(second))
     if not len(times):
         return Timing(np.nan, np.nan, 0.0)
     lags, clear = _peaks(uniform_filter1d(correlations, NEIGHBOURS, axis=0))
@@ -80,6 +89,15 @@ def onset_envelope(samples: Floats) -> Floats:
     return np.asarray(rise - uniform_filter1d(rise, round(RATE)), dtype=np.float32)
 
 
+def near(envelope: Floats, at_s: NDArray[np.float64]) -> Floats:
+    """The envelope within `AROUND_S` of given times, 0 elsewhere."""
+    seconds = np.arange(len(envelope)) / RATE
+    edges = np.concatenate([[-np.inf], at_s, [np.inf]])
+    after = np.searchsorted(at_s, seconds)
+    distance = np.minimum(seconds - edges[after], edges[after + 1] - seconds)
+    return np.where(distance <= AROUND_S, envelope, np.float32(0))
+
+
 def local_correlations(first: Floats, second: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Normalized cross-correlation of two envelopes in windows.
 
@@ -104,9 +122,9 @@ def local_correlations(first: Floats, second: Floats) -> tuple[NDArray[np.float6
 def _peaks(correlations: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Lag of every window, in units of frames / FINER, and whether it is clear."""
     whole = int(correlations.mean(axis=0)[NEAR:-NEAR].argmax()) + NEAR
-    near = correlations[:, whole - NEAR : whole + NEAR + 1]
-    peak = near.argmax(axis=1) + whole - NEAR
-    inner = (near.argmax(axis=1) > 0) & (near.argmax(axis=1) < 2 * NEAR)
+    around = correlations[:, whole - NEAR : whole + NEAR + 1].argmax(axis=1)
+    peak = around + whole - NEAR
+    inner = (around > 0) & (around < 2 * NEAR)
     peak = np.clip(peak, 1, correlations.shape[1] - 2)
     rows = np.arange(len(peak))
     left, top, right = (correlations[rows, peak + k] for k in (-1, 0, 1))

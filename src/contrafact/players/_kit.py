@@ -25,7 +25,7 @@ HAT_FOOT_WALTZ = (0.08, 0.88, 0.5)
 # Bossa, straight eighths of a bar of four; a bar of three takes the first six.
 CYMBAL_BOSSA = (0.75, 0.68, 0.80, 0.80, 0.82, 0.80, 0.76, 0.78)
 CYMBAL_BOSSA_VELOCITY = (54, 46, 57, 42, 52, 56, 48, 46)
-KICK_BOSSA = (0.95, 0.02, 0.02, 0.90, 0.92, 0.03, 0.02, 0.90)
+KICK_BOSSA = (0.98, 0.02, 0.02, 0.94, 0.96, 0.03, 0.02, 0.94)
 SNARE_BOSSA = (0.10, 0.16, 0.2, 0.08, 0.11, 0.18, 0.14, 0.09)
 KICK_BOSSA_THREE = (0.95, 0.02, 0.85, 0.6, 0.85, 0.5)
 CROSS_STICKS = ((2, 5), (1, 4, 6), (1, 5), (0, 2, 5), (0, 5), (0, 3, 6), (2, 5), (0, 3, 6))

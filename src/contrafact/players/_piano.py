@@ -14,10 +14,12 @@ from contrafact.players._perform import SHORTEST_S
 from contrafact.score import Note, Score
 from contrafact.theory.chords import ChordSpec
 from contrafact.theory.voice_leading import ROOM_SEMITONES, choose, clashes
-from contrafact.theory.voicings import BOTTOM, Voicing, guide_tones, quartal, rootless
+from contrafact.theory.voicings import BOTTOM, Voicing, guide_tones, quartal, rootless, sevenths
 
 TOP = 76
 """A comping hand goes no higher, melody or not."""
+COLOUR = 0.6
+"""Share of chords with added ninths and thirteenths where the band is busiest; the head is comped in plain sevenths."""
 GAP_S = 0.01
 """Time a key needs to come up before it is struck again."""
 
@@ -97,7 +99,13 @@ class Hands:
     used: list[Voicing] = field(default_factory=list)
 
     def chord(
-        self, spec: ChordSpec, melody: int | None, thick: bool, held_beats: float, rng: np.random.Generator
+        self,
+        spec: ChordSpec,
+        melody: int | None,
+        thick: bool,
+        held_beats: float,
+        rng: np.random.Generator,
+        colour: float = 1.0,
     ) -> Voicing | None:
         """The voicing of a chord, or None where the melody leaves no room.
 
@@ -107,17 +115,19 @@ class Hands:
             thick: whether to add a voice on top where there is room.
             held_beats: for how long the harmony stays; fourths are stacked only over long chords.
             rng: draws between forms.
+            colour: chance of ninths and thirteenths; else the chord keeps its root and fifth.
         """
         if spec.is_none:
             return None
-        candidates = list(rootless(spec, range(BOTTOM.start - 2, BOTTOM.stop)))
+        forms = rootless if rng.random() < colour else sevenths
+        candidates = list(forms(spec, range(BOTTOM.start - 2, BOTTOM.stop)))
         if held_beats >= 8 and rng.random() < 0.35:
             candidates = [v for v in quartal(spec) if v[-1] <= TOP] or candidates
         fitting = _under(candidates, spec, melody)
         if not fitting:
             fitting = _under(guide_tones(spec, range(46, 60)), spec, melody, least=2)
         if not fitting and melody is not None and melody < 58:
-            above = rootless(spec, range(melody + 4, 68))
+            above = forms(spec, range(melody + 4, 68))
             fitting = [v for v in above if v[-1] <= TOP and not clashes(v, melody, spec)]
         if len(self.used) >= 2 and self.used[-1] == self.used[-2]:
             fitting = [v for v in fitting if v != self.used[-1]] or fitting

@@ -12,13 +12,13 @@ import numpy as np
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Bar, Form, plan
 from contrafact.players._perform import Event, perform, randomness
-from contrafact.players._piano import Hands, Tune, apart, chord_at, tune
+from contrafact.players._piano import COLOUR, Hands, Tune, apart, chord_at, tune
 from contrafact.players._rhythms import Figure, Sampler
 from contrafact.registry import Card
 from contrafact.score import Part, Score
 
 CARD = Card(
-    summary="Comping behind the melody: rootless voicings by least motion, Charleston and its relatives, bossa, pads.",
+    summary="Comping behind the melody: sevenths, later rootless ninths, by least motion; Charleston, bossa, pads.",
     source="Common practice: voicings and comping rhythms as taught; rates from the style facts (5.3, 6.1 to 6.5).",
     needs="nothing",
     known_failures="Answers the melody's rhythm, not its motifs; no block chords.",
@@ -112,7 +112,7 @@ class _Comp:
         length = self._length(figure, beat, min(float(change), max(following, holds_from + 0.5)), rng)
         lowest = self.melody.lowest(beat, beat + length)
         thick = rng.random() < 0.25 + 0.4 * bar.energy
-        voicing = self.hands.chord(spec, lowest, thick, self._span(holds_from), rng)
+        voicing = self.hands.chord(spec, lowest, thick, self._span(holds_from), rng, COLOUR * bar.energy)
         if voicing is None:
             return []
         self.busy_until = beat + min(length, 0.5)

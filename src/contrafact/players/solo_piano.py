@@ -16,7 +16,7 @@ from contrafact.leadsheet import LeadSheet
 from contrafact.players._bass import approach_to, fifth, place
 from contrafact.players._form import Bar, Form, plan
 from contrafact.players._perform import Event, perform, randomness
-from contrafact.players._piano import Hands, Tune, apart, chord_at, tune
+from contrafact.players._piano import COLOUR, Hands, Tune, apart, chord_at, tune
 from contrafact.registry import Card
 from contrafact.score import Part, Score
 from contrafact.theory.chords import ChordSpec
@@ -161,7 +161,7 @@ class _Solo:
     ) -> list[Event]:
         """A bass note, alone or with the seventh or tenth above it where that is clear."""
         velocity = 58 + 10 * bar.energy + float(rng.normal(0, 3))
-        late = float(rng.normal(0.002, 0.005))
+        late = float(rng.normal(0.0, 0.005))
         events = [Event(beat, length, pitch, velocity, late)]
         above = [t for t in (spec.seventh, (spec.third or 5) + 12) if t is not None and t > 8 and pitch + t >= 48]
         is_root = pitch % 12 == spec.root
@@ -182,7 +182,7 @@ class _Solo:
         if not LOWEST <= pitch <= HIGHEST_BASS:
             return []
         self.low = pitch
-        return [Event(beat, 0.9, pitch, 56 + 8 * bar.energy + float(rng.normal(0, 3)), float(rng.normal(0.002, 0.005)))]
+        return [Event(beat, 0.9, pitch, 56 + 8 * bar.energy + float(rng.normal(0, 3)), float(rng.normal(0.0, 0.005)))]
 
     # Chords above it
 
@@ -207,11 +207,12 @@ class _Solo:
         change = holds_from + self.form.beats_left(holds_from)
         length = float(min(max(0.35, change - beat) * 0.95, rng.uniform(0.4, 1.3)))
         lowest = self.melody.lowest(beat, beat + length)
-        voicing = self.hands.chord(spec, lowest, bar.energy > 0.7 and rng.random() < 0.4, 4.0, rng)
+        thick = bar.energy > 0.7 and rng.random() < 0.4
+        voicing = self.hands.chord(spec, lowest, thick, 4.0, rng, COLOUR * bar.energy)
         if voicing is None:
             return []
         kept = voicing if len(voicing) <= 3 or rng.random() < 0.4 else voicing[:-1]
-        velocity, late = 54 + 10 * bar.energy + float(rng.normal(0, 3)), float(rng.normal(0.003, 0.005))
+        velocity, late = 54 + 10 * bar.energy + float(rng.normal(0, 3)), float(rng.normal(0.0, 0.005))
         return [Event(beat, length, p, velocity - (2 if i else 0), late + 0.004 * i) for i, p in enumerate(kept)]
 
     def _harmonize(self, bar: Bar, beats: list[float], rng: np.random.Generator) -> list[Event]:
@@ -227,7 +228,8 @@ class _Solo:
             if spec.is_none:
                 continue
             change = holds_from + self.form.beats_left(holds_from)
-            voices = [p for p in drop_two(close_below(spec, top)) if 55 <= p <= top - 3]
+            coloured = rng.random() < COLOUR * bar.energy
+            voices = [p for p in drop_two(close_below(spec, top, coloured)) if 55 <= p <= top - 3]
             length = max(0.3, min(off, change) - on)
             events += [Event(on, length, p, 58 + float(rng.normal(0, 2)), 0.008) for p in voices]
         return events

@@ -38,6 +38,25 @@ ROOTLESS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 """Left-hand forms A (third at the bottom) and B (seventh or sixth at the bottom), semitones above the root."""
 
+SEVENTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "maj9": ROOTLESS["maj7"],
+    "6/9": ((4, 7, 9, 12), (9, 12, 16, 19)),
+    "m9": ROOTLESS["m7"],
+    "m6/9": ((3, 7, 9, 12), (9, 12, 15, 19)),
+    "mMaj9": ((3, 7, 11, 12), (11, 12, 15, 19)),
+    "13": ROOTLESS["7"],
+    "9": ROOTLESS["7"],
+    "7b9b13": ROOTLESS["7b9"],
+    "7#9b13": ((4, 7, 10, 15), (10, 15, 16, 19)),
+    "13b9": ROOTLESS["7b9"],
+    "13sus": ((5, 7, 10, 12), (10, 12, 17, 19)),
+    "9sus": ((5, 7, 10, 12), (10, 12, 17, 19)),
+}
+"""The same forms with root and fifth in place of the ninth and thirteenth that players add: the plain seventh chord.
+
+An altered ninth stays, for it is what the chord is there for; chords that are not listed are no plainer than theirs.
+"""
+
 LOW_LIMITS = {1: 52, 2: 51, 3: 48, 4: 46, 5: 46, 6: 46, 7: 34, 8: 42, 9: 41, 10: 41, 11: 41, 12: 28}
 """Lowest MIDI pitch of the lower note at which an interval (semitones) still sounds clear, within about two."""
 
@@ -102,11 +121,25 @@ def _place(root: int, shape: tuple[int, ...], bottom: range) -> list[Voicing]:
 @lru_cache(maxsize=2048)
 def rootless(spec: ChordSpec, bottom: range = BOTTOM) -> tuple[Voicing, ...]:
     """Forms A and B of a chord with the lowest note in ``bottom``; one at least for every chord, none for "N"."""
+    return () if spec.is_none else _forms(spec, ROOTLESS[rootless_name(spec)], bottom)
+
+
+@lru_cache(maxsize=2048)
+def sevenths(spec: ChordSpec, bottom: range = BOTTOM) -> tuple[Voicing, ...]:
+    """As `rootless`, with the chord's own root and fifth in place of added colours."""
     if spec.is_none:
         return ()
-    shapes = ROOTLESS[rootless_name(spec)]
+    return _forms(spec, _plain(spec), bottom)
+
+
+def _plain(spec: ChordSpec) -> tuple[tuple[int, ...], ...]:
+    name = rootless_name(spec)
+    return SEVENTHS.get(name, ROOTLESS[name])
+
+
+def _forms(spec: ChordSpec, shapes: tuple[tuple[int, ...], ...], bottom: range) -> tuple[Voicing, ...]:
     if spec.family == "diminished":
-        shapes = tuple(tuple(s + turn for s in (0, 3, 6, 9)) for turn in (0, 3, 6, 9))  # type: ignore[assignment]
+        shapes = tuple(tuple(s + turn for s in (0, 3, 6, 9)) for turn in (0, 3, 6, 9))
     found = [v for shape in shapes for v in _place(spec.root, shape, bottom)]
     return tuple(dict.fromkeys(found))
 
@@ -170,11 +203,12 @@ def spread(spec: ChordSpec, bottom: range = range(36, 48)) -> tuple[Voicing, ...
     return tuple(v for s in shapes for v in _place(spec.root, s, bottom) if clear(v) and v[-1] - v[0] <= 36)
 
 
-def close_below(spec: ChordSpec, top: int) -> Voicing:
-    """Four-part close position with ``top`` as highest note: the melody note and the nearest colour tones below it."""
+def close_below(spec: ChordSpec, top: int, coloured: bool = True) -> Voicing:
+    """Four-part close position under ``top``: the nearest tones of `rootless`, or of `sevenths` if not ``coloured``."""
     if spec.is_none:
         return (top,)
-    wanted = {(spec.root + c) % 12 for c in ROOTLESS[rootless_name(spec)][0]}
+    shapes = ROOTLESS[rootless_name(spec)] if coloured else _plain(spec)
+    wanted = {(spec.root + c) % 12 for c in shapes[0]}
     below = [p for p in range(top - 1, top - 13, -1) if p % 12 in wanted and p % 12 != top % 12]
     # A semitone right under the melody hides it, so the tone there is left out where another is at hand.
     chosen = [p for p in below if top - p > 1][:3]

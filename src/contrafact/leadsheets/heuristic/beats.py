@@ -1,7 +1,8 @@
 """Tempo and beats: a tempo curve from autocorrelation, beats by dynamic programming, then a grid of few tempo changes.
 
 The dynamic programme is that of Ellis (2007) with a period that varies along the song; the grid is an l1 trend filter
-(Kim et al. 2009) of the beats, so that a machine-made song comes out with one exact tempo and rubato is still followed.
+(Kim et al. 2009) of the beats, so that a machine-made song comes out with one exact tempo. Where what it leaves out is
+no noise, because neighbouring beats are early or late together, the grid bends more easily until rubato is followed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ STEP = 0.01  # of the natural logarithm of the period
 WINDOW_S, WINDOW_HOP_S = 10.0, 1.0
 TIGHTNESS = 300.0  # cost of a squared log-deviation from the local period, in clear onsets
 NOISE_PERIODICITY = 0.07  # of white noise, where the curve follows chance
+STIFFNESS = (40.0, 10.0, 2.5, 0.6)  # cost of a tempo change by one unit against one unit of misfit, stiffest first
+HEARD = 0.1  # onset strength from which a beat is heard
+LOOSE_S, ALIKE = 0.010, 0.3  # median misfit, and correlation of neighbouring ones, above which a grid is too stiff
+FARTHEST_S = 0.06  # misfits beyond count no more: they are other onsets
 STEADY_SHARE = 0.97  # of the onset strength that a grid of one tempo must catch to be preferred
 LATENCY_S = (
     0.002  # detected minus true onset: noise bursts -6 ms, sampled drums +3 ms, sampled piano +9 ms; a compromise
@@ -162,7 +167,7 @@ def pulse(features: Features, strength: Array, period_s: Floats) -> Pulse:
         return steady(features, float(np.median(period_s)))
     index = count_beats(frames, period_s)
     times, weights = refine(features.onset, frames)
-    grid = trend(index, times, weights)
+    grid = followed(index, times, weights)
     even = one_tempo(features.onset, float(np.median(np.diff(grid))))
     if len(even) > 4 and _caught(strength, even) >= STEADY_SHARE * _caught(strength, grid):
         frames = np.rint(even * FRAME_RATE).astype(np.int64)
@@ -170,7 +175,7 @@ def pulse(features: Features, strength: Array, period_s: Floats) -> Pulse:
         index = np.arange(len(frames))
         grid = straight(index, times, weights)
     residual = np.abs(np.interp(index, np.arange(len(grid)), grid) - times)
-    heard = weights > 0.1
+    heard = weights > HEARD
     spread = float(np.median(residual[heard])) if heard.any() else 0.1
     beats = extend(grid - LATENCY_S, features.duration_s)
     return Pulse(beats, sample(features.onset, beats), spread)
@@ -230,14 +235,26 @@ def refine(onset: Array, frames: NDArray[np.int64], reach: int = 5) -> tuple[Flo
     return times, np.minimum(centre, 1.0)
 
 
-def trend(index: NDArray[np.int64], times: Floats, weights: Floats, stiffness: float = 40.0) -> Floats:
+def followed(index: NDArray[np.int64], times: Floats, weights: Floats) -> Floats:
+    """The stiffest `trend` whose misfits are small, or noise: those of rubato resemble their neighbours."""
+    for stiffness in STIFFNESS:
+        grid = trend(index, times, weights, stiffness)
+        heard = weights > HEARD
+        misfit = np.where(heard, np.clip(times - grid[index], -FARTHEST_S, FARTHEST_S), 0.0)
+        alike = float(misfit[1:] @ misfit[:-1]) > ALIKE * float(misfit @ misfit)
+        if not alike or np.median(np.abs(misfit[heard])) <= LOOSE_S:
+            break
+    return grid
+
+
+def trend(index: NDArray[np.int64], times: Floats, weights: Floats, stiffness: float = STIFFNESS[0]) -> Floats:
     """Times of beats 0..last through noisy ``times`` with few tempo changes (l1 trend filter, robust, by reweighting).
 
     Args:
         index: beat number of each observation, increasing from 0.
         times: observed seconds.
         weights: trust in each, 0..1.
-        stiffness: cost of a tempo change by one unit against one unit of misfit.
+        stiffness: see `STIFFNESS`.
     """
     count = int(index[-1]) + 1
     observed, trust = np.zeros(count), np.full(count, 1e-6)
