@@ -111,9 +111,7 @@ def readings(name: str, kind: str, listener: _listener.Listener, work: Path) -> 
         "name": name,
         "kind": kind,
         "tempo_bpm": 60 / float(np.median(np.diff(truth_s))),
-        "traits": np.array(
-            [astuple(_rhythm.traits(beat, onsets, g, _rhythm.bars_of(beat, downbeat, g))) for g in grids]
-        ),
+        "traits": np.array([astuple(found) for found in traits]),
         "beats_f": np.array([beats_f(truth_s, g[g < span_s[1]], span_s) for g in grids]),
     }
 
