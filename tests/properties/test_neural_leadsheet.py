@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from contrafact.leadsheets.heuristic.beatwise import Landscape, landscape
 from contrafact.leadsheets.heuristic.downbeats import Bars
 from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
 from contrafact.leadsheets.heuristic.features import Features
-from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm
+from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm, _tempo
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, NO_CHORD, REST, labels_of
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
@@ -214,6 +216,38 @@ def test_the_backbeat_is_that_of_the_bars(metre, weak) -> None:
     ]
     assert found[0] == pytest.approx(np.log(2))
     assert found[1] < 0.1
+
+
+def test_another_tempo_in_the_middle_is_followed() -> None:
+    beats = np.concatenate([np.arange(0.7, 60, 60 / 72), np.arange(60.7, 120, 60 / 88)])
+    rhythm = _rhythm.find_rhythm(strokes(beats, beats[::4], 120.5), landscape(heard(beats, 120.5)))
+    inside = rhythm.beats_s[(rhythm.beats_s > 2) & (rhythm.beats_s < 119)]
+    assert np.mean(np.abs(beats[:, None] - inside).min(axis=0) < 0.02) > 0.97
+    assert len(inside) == ((beats > 2) & (beats < 119)).sum()
+
+
+@pytest.mark.parametrize("change_cost", [0.0, 2.0, 20.0])
+def test_no_path_of_beats_is_better(change_cost: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the plain recursion over all paths."""
+    monkeypatch.setattr(_tempo, "CHANGE_COST", change_cost)
+    shortest, longest = 4, 8
+    odds = np.random.default_rng(int(change_cost)).normal(0, 2, 60)
+
+    def price(lag: int, before: int) -> float:
+        return change_cost * abs(np.log(lag / before)) if abs(lag - before) > 1 else 0.0
+
+    @cache
+    def best(t: int, lag: int) -> float:
+        if t < lag:
+            return float(odds[t])
+        return float(odds[t]) + max(best(t - lag, k) - price(lag, k) for k in range(shortest, longest + 1))
+
+    path = _tempo.beat_frames(odds, 60 * FRAME_RATE / longest, 60 * FRAME_RATE / shortest).tolist()
+    gaps = np.diff(path).tolist()
+    first = [-price(gaps[0], k) for k in range(max(shortest, path[0] + 1), longest + 1)]
+    found = odds[path].sum() + max(first) - sum(price(b, a) for a, b in pairwise(gaps))
+    last = range(len(odds) - longest, len(odds))
+    assert found == pytest.approx(max(best(t, k) for t in last for k in range(shortest, longest + 1)))
 
 
 def test_nothing_heard_gives_a_grid_without_confidence() -> None:

@@ -1,10 +1,10 @@
 """Beats and bars from the network's activations.
 
-The network tells how likely a beat is at each moment; a dynamic programme keeps the pace steady (as in the heuristic
-reader, with these activations in place of onset strength), and a grid of few tempo changes is laid through the onsets
-nearest to the tracked beats. Bars are the positions that explain the downbeat activations best. In slow songs the
-network takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in
-whose bars the snare falls on the weak beats.
+The network tells how likely a beat is at each moment, and `_tempo` their pace; the heuristic reader's dynamic programme
+tracks beats with these activations in place of onset strength, and a grid of few tempo changes is laid through the
+onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
+takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in whose
+bars the snare falls on the weak beats.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from scipy.ndimage import maximum_filter1d
 from contrafact.leadsheet import BEATS_PER_BAR, Metre
 from contrafact.leadsheets import _stated as stated
 from contrafact.leadsheets.heuristic import beats, beatwise, downbeats
+from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
 from contrafact.leadsheets.heuristic.features import Array, Features
+from contrafact.leadsheets.neural import _tempo
 from contrafact.leadsheets.neural._labels import STROKES
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
 
 Floats = NDArray[np.float64]
 
-CENTRE_BPM, OCTAVES = 98.0, 0.9  # belief about the tempo before listening
 REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
 SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
@@ -86,7 +87,8 @@ def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats 
 def find_grids(beat: Array, heard: Features) -> list[Floats]:
     """Beats over the whole song at the tracked pulse, at other levels, and half a beat later."""
     strength = on_clock(beat, heard.frames)
-    period, _ = beats.tempo_curve(strength, CENTRE_BPM, OCTAVES)
+    frames = _tempo.beat_frames(log_odds(beat.astype(np.float64)), SLOWEST_BPM, FASTEST_BPM)
+    period = _tempo.curve(frames, np.arange(heard.frames) / CLOCK)
     smooth = beats.smoothed(strength)
     tracked = beats.pulse(heard, smooth, period)
     grids = [*shifted(tracked.beats_s)]
@@ -117,15 +119,20 @@ def near(row: Array, times_s: Floats) -> Floats:
 
 def traits(beat: Array, onsets: beatwise.Landscape, beats_s: Floats, bars: downbeats.Bars) -> Traits:
     """The traits of a grid with its bars; in 4/4 the second and fourth beats are weak, in 3/4 the second and third."""
-    chance = np.clip(near(beat, beats_s), DOUBT, 1 - DOUBT)
     per_bar = BEATS_PER_BAR[bars.metre]
     place = downbeats.positions(bars, len(beats_s), per_bar)
     weak = place % 2 == 1 if per_bar == 4 else place > 0
     snare = beatwise.snare(onsets, beats_s)
     return Traits(
-        evidence=float(np.log(chance / (1 - chance)).sum() / onsets.features.duration_s),
+        evidence=float(log_odds(near(beat, beats_s)).sum() / onsets.features.duration_s),
         backbeat=float(snare[weak].mean() - snare[~weak].mean()) if weak.any() and not weak.all() else 0.0,
     )
+
+
+def log_odds(chance: Floats) -> Floats:
+    """Log-odds of probabilities."""
+    clipped = np.clip(chance, DOUBT, 1 - DOUBT)
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def bars_of(beat: Array, downbeat: Array, beats_s: Floats) -> downbeats.Bars:
