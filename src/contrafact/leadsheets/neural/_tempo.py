@@ -40,8 +40,8 @@ def beat_frames(log_odds: Floats, slowest_bpm: float, fastest_bpm: float) -> NDA
         back[t] = source
         best[t + longest] = before[rows, source] + log_odds[t]
     tail = max(frames - longest, 0)
-    t, k = np.unravel_index(int(best[tail + longest :].argmax()), (frames - tail, len(lags)))
-    at, lag, found = int(t) + tail, int(k), []
+    after, lag = divmod(int(best[tail + longest :].argmax()), len(lags))
+    at, found = tail + after, []
     while at >= 0:
         found.append(at)
         at, lag = at - int(lags[lag]), int(back[at, lag])
