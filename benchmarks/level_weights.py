@@ -46,10 +46,11 @@ def main() -> None:
     material = [readings(name, arguments.work) for name in names(arguments.songs)]
     folds = np.array_split(np.random.default_rng(0).permutation(len(material)), FOLDS)
     chosen = {}
+    used = in_use()
     for left_out in folds:
-        weights = fit([song for i, song in enumerate(material) if i not in left_out])
+        weights = fit([song for i, song in enumerate(material) if i not in left_out], used, FIRM)
         chosen |= {material[i]["name"]: result(material[i], weights) for i in left_out}
-    final, used = fit(material), in_use()
+    final = fit(material, used, FIRM)
     names_of = [f.name for f in fields(levels.Weights)]
     found = {
         "songs": len(material),
@@ -89,15 +90,25 @@ def readings(name: str, work: Path) -> Song:
 
 def heard(name: str) -> tuple[features.Features, Any, tuple[float, float]]:
     """Features of a song's rendered beginning, its true beats, and where there is music."""
-    song = songs.produce(pop909.read(name), manifest()["production_seed"])
-    end_s = min(LENGTH_S, song.sheet.duration_s)
+    audio, truth_s, span_s = rendered(name, manifest()["production_seed"], LENGTH_S)
+    return features.extract(audio, TRANSCRIBERS.build("basic_pitch")(audio)), truth_s, span_s
+
+
+def rendered(name: str, seed: int, length_s: float) -> tuple[Audio, Any, tuple[float, float]]:
+    """A song's beginning played by a band, its true beats, and where there is music."""
+    song = songs.produce(pop909.read(name), seed)
+    end_s = min(length_s, song.sheet.duration_s)
     parts = tuple(replace(p, notes=tuple(n for n in p.notes if n.onset_s < end_s - 1)) for p in song.score.parts)
     begun = replace(song, score=replace(song.score, parts=parts))
     mono = songs.render(begun)[0].samples.mean(axis=0)[: round(end_s * songs.SAMPLE_RATE)]
     audio = Audio(soxr.resample(mono, songs.SAMPLE_RATE, SAMPLE_RATE)[np.newaxis].astype(np.float32), SAMPLE_RATE)
-    span_s = (song.music_s[0], min(song.music_s[1], end_s - UNSURE_S))
-    truth_s = song.sheet.beats_s
-    return features.extract(audio, TRANSCRIBERS.build("basic_pitch")(audio)), truth_s[truth_s < span_s[1]], span_s
+    return audio, *within(song.sheet.beats_s, song.music_s, end_s)
+
+
+def within(beats_s: Any, music_s: tuple[float, float], end_s: float) -> tuple[Any, tuple[float, float]]:
+    """True beats, and where there is music, of a recording that is cut at ``end_s``."""
+    span_s = (music_s[0], min(music_s[1], end_s - UNSURE_S))
+    return beats_s[beats_s < span_s[1]], span_s
 
 
 def in_use() -> np.ndarray:
@@ -105,12 +116,11 @@ def in_use() -> np.ndarray:
     return np.array([*asdict(levels.WEIGHTS).values(), 0.0])
 
 
-def fit(material: list[Song]) -> np.ndarray:
-    """Weights that make the right readings likeliest, the last one for log2 of the tempo, near those in use."""
-    start = in_use()
+def fit(material: list[Song], start: np.ndarray, firm: float) -> np.ndarray:
+    """Weights that make the right readings likeliest, pulled towards ``start``."""
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        total, slope = 0.5 * FIRM * float(((weights - start) ** 2).sum()), FIRM * (weights - start)
+        total, slope = 0.5 * firm * float(((weights - start) ** 2).sum()), firm * (weights - start)
         for song in material:
             right = is_right(song)
             odds = song["traits"] @ weights

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import SettingsError
+from contrafact.leadsheets.heuristic.beatwise import Landscape, landscape
+from contrafact.leadsheets.heuristic.downbeats import Bars
 from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
 from contrafact.leadsheets.heuristic.features import Features
-from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm
+from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm, _tempo
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, NO_CHORD, REST, labels_of
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
@@ -162,7 +166,7 @@ def test_beats_and_bars_are_those_of_the_activations(tempo: float, per_bar: int)
     """Onsets on every eighth do not mislead: the activations tell which of them are beats."""
     beats = np.arange(0.7, 60, 60 / tempo)
     eighths = np.arange(0.7, 60, 30 / tempo)
-    rhythm = _rhythm.find_rhythm(strokes(beats, beats[1::per_bar], 60.5), heard(eighths, 60.5))
+    rhythm = _rhythm.find_rhythm(strokes(beats, beats[1::per_bar], 60.5), landscape(heard(eighths, 60.5)))
     inside = rhythm.beats_s[(rhythm.beats_s > 2) & (rhythm.beats_s < 59)]
     assert np.abs(beats[:, None] - inside).min(axis=0).max() < 0.02
     assert len(inside) == ((beats > 2) & (beats < 59)).sum()
@@ -172,8 +176,82 @@ def test_beats_and_bars_are_those_of_the_activations(tempo: float, per_bar: int)
     assert rhythm.confidence > 0.6
 
 
+LENGTH_S = 60.5
+FAST_S = np.arange(0.6, LENGTH_S, 0.55)  # 109 a minute
+SLOW_S = FAST_S[::2]
+
+
+def backbeat(kicks_s: np.ndarray, snares_s: np.ndarray, loud: float = 15.0) -> Landscape:
+    onsets = heard(FAST_S, LENGTH_S)
+    low, high = (loud * heard(times, LENGTH_S).onset for times in (kicks_s, snares_s))
+    return landscape(replace(onsets, low=low, high=high))
+
+
+@pytest.mark.parametrize(
+    ("drums", "beats_s"),
+    [
+        (backbeat(SLOW_S[::2], SLOW_S[1::2]), SLOW_S),
+        (backbeat(FAST_S[::2], FAST_S[1::2]), FAST_S),
+        (backbeat(SLOW_S[::2], SLOW_S[1::2], loud=0.1), FAST_S),
+    ],
+)
+def test_the_snare_tells_the_level_where_the_network_hears_two(drums, beats_s, monkeypatch) -> None:
+    """Eighths of a slow song sound like beats too; where hardly any drums are heard, the network is believed."""
+    sure = strokes(FAST_S, SLOW_S[::4], LENGTH_S)
+    period_s = np.median(np.diff(_rhythm.find_rhythm(sure, drums).beats_s))
+    assert period_s == pytest.approx(np.diff(beats_s)[0], rel=0.01)
+    monkeypatch.setattr(_rhythm, "BACKBEAT", 0.0)
+    assert np.median(np.diff(_rhythm.find_rhythm(sure, drums).beats_s)) == pytest.approx(0.55, rel=0.01)
+
+
+@pytest.mark.parametrize(("metre", "weak"), [("4/4", (1, 3)), ("3/4", (1, 2))])
+def test_the_backbeat_is_that_of_the_bars(metre, weak) -> None:
+    """Highest where the bars put the snares on their weak beats."""
+    per_bar = int(metre[0])
+    land = backbeat(np.zeros(0), np.concatenate([SLOW_S[place::per_bar] for place in weak]), loud=1.0)
+    sure = strokes(SLOW_S, SLOW_S[::per_bar], LENGTH_S)[:, 0]
+    found = [
+        _rhythm.traits(sure, land, SLOW_S, Bars(metre, np.arange(first, len(SLOW_S), per_bar), 1.0)).backbeat
+        for first in range(per_bar)
+    ]
+    assert found[0] == pytest.approx(np.log(2))
+    assert found[1] < 0.1
+
+
+def test_another_tempo_in_the_middle_is_followed() -> None:
+    beats = np.concatenate([np.arange(0.7, 60, 60 / 72), np.arange(60.7, 120, 60 / 88)])
+    rhythm = _rhythm.find_rhythm(strokes(beats, beats[::4], 120.5), landscape(heard(beats, 120.5)))
+    inside = rhythm.beats_s[(rhythm.beats_s > 2) & (rhythm.beats_s < 119)]
+    assert np.mean(np.abs(beats[:, None] - inside).min(axis=0) < 0.02) > 0.97
+    assert len(inside) == ((beats > 2) & (beats < 119)).sum()
+
+
+@pytest.mark.parametrize("change_cost", [0.0, 2.0, 20.0])
+def test_no_path_of_beats_is_better(change_cost: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the plain recursion over all paths."""
+    monkeypatch.setattr(_tempo, "CHANGE_COST", change_cost)
+    shortest, longest = 4, 8
+    odds = np.random.default_rng(int(change_cost)).normal(0, 2, 60)
+
+    def price(lag: int, before: int) -> float:
+        return change_cost * abs(np.log(lag / before)) if abs(lag - before) > 1 else 0.0
+
+    @cache
+    def best(t: int, lag: int) -> float:
+        if t < lag:
+            return float(odds[t])
+        return float(odds[t]) + max(best(t - lag, k) - price(lag, k) for k in range(shortest, longest + 1))
+
+    path = _tempo.beat_frames(odds, 60 * FRAME_RATE / longest, 60 * FRAME_RATE / shortest).tolist()
+    gaps = np.diff(path).tolist()
+    first = [-price(gaps[0], k) for k in range(max(shortest, path[0] + 1), longest + 1)]
+    found = odds[path].sum() + max(first) - sum(price(b, a) for a, b in pairwise(gaps))
+    last = range(len(odds) - longest, len(odds))
+    assert found == pytest.approx(max(best(t, k) for t in last for k in range(shortest, longest + 1)))
+
+
 def test_nothing_heard_gives_a_grid_without_confidence() -> None:
-    rhythm = _rhythm.find_rhythm(np.full((900, 3), 0.001, np.float32), heard(np.zeros(0), 20.0))
+    rhythm = _rhythm.find_rhythm(np.full((900, 3), 0.001, np.float32), landscape(heard(np.zeros(0), 20.0)))
     assert len(rhythm.beats_s) > 8
     assert rhythm.confidence < 0.1
 

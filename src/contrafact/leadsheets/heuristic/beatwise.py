@@ -102,16 +102,20 @@ def accents(land: Landscape, beats_s: Floats) -> Floats:
     starts; low-frequency onset; onset of the highs without the lows; how much melody and accompaniment start; how long
     the notes are that start here.
     """
-    low, high = np.log1p(at(land.low, beats_s)), np.log1p(at(land.high, beats_s))
     columns = (
         *(harmonic_change(land.sums, beats_s, reach) for reach in (1, 2, 4)),
         at(land.bass, beats_s),
-        low,
-        high - 0.5 * low,
+        np.log1p(at(land.low, beats_s)),
+        snare(land, beats_s),
         at(land.pitched, beats_s),
         _long_notes(land.features, beats_s),
     )
     return np.stack([_standard(c) for c in columns], axis=1)
+
+
+def snare(land: Landscape, beats_s: Floats) -> Floats:
+    """Onset of the highs without the lows at each beat: (beats,)."""
+    return np.asarray(np.log1p(at(land.high, beats_s)) - 0.5 * np.log1p(at(land.low, beats_s)))
 
 
 def harmonic_change(sums: Chromas, beats_s: Floats, reach: int) -> Floats:

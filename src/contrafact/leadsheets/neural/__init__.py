@@ -66,9 +66,11 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
         heard = features.extract(audio, transcription, pitched_share=0.0)  # the network's starts are told to 23 ms
-        sums = beatwise.chromas(heard)
+        onsets = beatwise.landscape(heard)
+        sums = onsets.sums
         found = listener(audio, last=True)
-        rhythm = _rhythm.find_rhythm(found.strokes, heard, stated.beats(transcription.score.grid, audio.duration_s))
+        known = stated.beats(transcription.score.grid, audio.duration_s)
+        rhythm = _rhythm.find_rhythm(found.strokes, onsets, known)
         grid_s, bars = rhythm.beats_s, rhythm.bars
         per_bar = BEATS_PER_BAR[bars.metre]
         positions = downbeats.positions(bars, len(grid_s), per_bar)

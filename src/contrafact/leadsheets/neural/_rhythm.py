@@ -1,8 +1,10 @@
 """Beats and bars from the network's activations.
 
-The network tells how likely a beat is at each moment; a dynamic programme keeps the pace steady (as in the heuristic
-reader, with these activations in place of onset strength), and a grid of few tempo changes is laid through the onsets
-nearest to the tracked beats. Bars are the positions that explain the downbeat activations best.
+The network tells how likely a beat is at each moment, and `_tempo` their pace; the heuristic reader's dynamic programme
+tracks beats with these activations in place of onset strength, and a grid of few tempo changes is laid through the
+onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
+takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in whose
+bars the snare falls on the weak beats.
 """
 
 from __future__ import annotations
@@ -15,18 +17,20 @@ from scipy.ndimage import maximum_filter1d
 
 from contrafact.leadsheet import BEATS_PER_BAR, Metre
 from contrafact.leadsheets import _stated as stated
-from contrafact.leadsheets.heuristic import beats, downbeats
+from contrafact.leadsheets.heuristic import beats, beatwise, downbeats
+from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
 from contrafact.leadsheets.heuristic.features import Array, Features
+from contrafact.leadsheets.neural import _tempo
 from contrafact.leadsheets.neural._labels import STROKES
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
 
 Floats = NDArray[np.float64]
 
-CENTRE_BPM, OCTAVES = 98.0, 0.9  # belief about the tempo before listening
 REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
-SLOWEST_BPM, FASTEST_BPM = 45.0, 230.0
+SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
 RATIOS = (0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the tracked pulse, beside 1
+BACKBEAT = 2.3  # weight of `Traits.backbeat`; near the fit of ``benchmarks/neural_level_weights.py``
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
 
 
@@ -45,35 +49,53 @@ class Rhythm:
     confidence: float
 
 
-def find_rhythm(strokes: Array, heard: Features, known: stated.Beats | None = None) -> Rhythm:
+@dataclass(frozen=True)
+class Traits:
+    """What tells whether a grid is the beat.
+
+    Attributes:
+        evidence: log-odds, a second, that its beats are beats: beats left out and beats made up both cost.
+        backbeat: how much more snare there is on the weak beats of its bars than on the strong ones.
+    """
+
+    evidence: float
+    backbeat: float
+
+    @property
+    def score(self) -> float:
+        """Log-odds a second, up to a constant."""
+        return self.evidence + BACKBEAT * self.backbeat
+
+
+def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats | None = None) -> Rhythm:
     """Beats and bars.
 
     Args:
         strokes: (frames, 3) of `_activations.Activations`.
-        heard: onset strength, to which the beats are aligned.
+        onsets: what starts around each frame; the beats are aligned to its onset strength.
         known: what need not be heard.
     """
     beat, downbeat = (strokes[:, STROKES.index(name)] for name in ("beat", "downbeat"))
-    grid, confidence = (known.beats_s, 1.0) if known else find_beats(beat, heard)
-    if known and known.bars:
-        return Rhythm(grid, known.bars, confidence)
-    chance = near(downbeat, grid) / np.maximum(near(beat, grid), DOUBT)
-    return Rhythm(grid, find_bars(chance), confidence)
+    if known:
+        return Rhythm(known.beats_s, known.bars or bars_of(beat, downbeat, known.beats_s), 1.0)
+    heard = onsets.features
+    readings = [(grid, bars_of(beat, downbeat, grid)) for grid in find_grids(beat, heard)]
+    grid, bars = max(readings, key=lambda reading: traits(beat, onsets, *reading).score)
+    return Rhythm(grid, bars, float(near(beat, grid).mean()) if heard.onset.any() else 0.0)
 
 
-def find_beats(beat: Array, heard: Features) -> tuple[Floats, float]:
-    """Beats over the whole song, and their confidence: how likely the network finds them on average, if anything
-    starts at all."""
+def find_grids(beat: Array, heard: Features) -> list[Floats]:
+    """Beats over the whole song at the tracked pulse, at other levels, and half a beat later."""
     strength = on_clock(beat, heard.frames)
-    period, _ = beats.tempo_curve(strength, CENTRE_BPM, OCTAVES)
+    frames = _tempo.beat_frames(log_odds(beat.astype(np.float64)), SLOWEST_BPM, FASTEST_BPM)
+    period = _tempo.curve(frames, np.arange(heard.frames) / CLOCK)
     smooth = beats.smoothed(strength)
     tracked = beats.pulse(heard, smooth, period)
-    readings = [*shifted(tracked.beats_s)]
+    grids = [*shifted(tracked.beats_s)]
     for ratio in RATIOS:
         if SLOWEST_BPM <= 60 / (tracked.period_s * ratio) <= FASTEST_BPM:
-            readings += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
-    grid = beats.extend(max(readings, key=lambda reading: evidence(beat, reading)), heard.duration_s)
-    return grid, float(near(beat, grid).mean()) if heard.onset.any() else 0.0
+            grids += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
+    return [beats.extend(grid, heard.duration_s) for grid in grids]
 
 
 def shifted(beats_s: Floats) -> tuple[Floats, Floats]:
@@ -95,10 +117,27 @@ def near(row: Array, times_s: Floats) -> Floats:
     return np.where(inside, widest[np.clip(index, 0, len(row) - 1)], DOUBT).astype(np.float64)
 
 
-def evidence(beat: Array, beats_s: Floats) -> float:
-    """Log-odds, summed over its beats, that a grid's beats are beats: beats left out and beats made up both cost."""
-    chance = np.clip(near(beat, beats_s), DOUBT, 1 - DOUBT)
-    return float(np.log(chance / (1 - chance)).sum())
+def traits(beat: Array, onsets: beatwise.Landscape, beats_s: Floats, bars: downbeats.Bars) -> Traits:
+    """The traits of a grid with its bars; in 4/4 the second and fourth beats are weak, in 3/4 the second and third."""
+    per_bar = BEATS_PER_BAR[bars.metre]
+    place = downbeats.positions(bars, len(beats_s), per_bar)
+    weak = place % 2 == 1 if per_bar == 4 else place > 0
+    snare = beatwise.snare(onsets, beats_s)
+    return Traits(
+        evidence=float(log_odds(near(beat, beats_s)).sum() / onsets.features.duration_s),
+        backbeat=float(snare[weak].mean() - snare[~weak].mean()) if weak.any() and not weak.all() else 0.0,
+    )
+
+
+def log_odds(chance: Floats) -> Floats:
+    """Log-odds of probabilities."""
+    clipped = np.clip(chance, DOUBT, 1 - DOUBT)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def bars_of(beat: Array, downbeat: Array, beats_s: Floats) -> downbeats.Bars:
+    """The bars of a grid."""
+    return find_bars(near(downbeat, beats_s) / np.maximum(near(beat, beats_s), DOUBT))
 
 
 def find_bars(chance: Floats) -> downbeats.Bars:
