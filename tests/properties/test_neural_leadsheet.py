@@ -276,12 +276,6 @@ def test_a_beat_of_doubt_does_not_change_the_chord() -> None:
     assert [c.symbol for c in chords] == ["A:maj"]
 
 
-def test_the_key_is_that_of_the_activations() -> None:
-    key, confidence = _harmony.find_key(log_of(np.full(100, 12 + 10), 24))
-    assert key == "Bb:min"
-    assert confidence > 0.9
-
-
 def melody_of(spans: list[tuple[float, float, int]], duration_s: float, sure: float = 0.99) -> np.ndarray:
     classes = np.full(int(duration_s * FRAME_RATE), REST)
     for start, end, pitch in spans:

@@ -134,3 +134,8 @@ def test_files_do_not_tell_where_the_source_text_lay(tmp_path) -> None:
     for name, data in (made | shipped).items():
         assert b"stack_trace" not in data, name
         assert b".py" not in data, name
+
+
+def test_cards_do_not_tell_where_runs_lay(run, tmp_path) -> None:
+    train(tmp_path / "tuned", start=str(run), trained_on="tones", config={"width": 40})
+    assert export.export(tmp_path / "tuned", tmp_path / "toy.onnx", method=toy.METHOD).recipe["start"] == "run"

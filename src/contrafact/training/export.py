@@ -117,7 +117,7 @@ def export(
         sha256=hashlib.sha256(data).hexdigest(),
         method=trained.recipe.method,
         config=asdict(config),
-        recipe=asdict(trained.recipe),
+        recipe=_without_places(asdict(trained.recipe)),
         step=trained.step,
         parameters=sum(p.numel() for network in trained.networks.values() for p in network.parameters()),
         trained_on=trained.recipe.trained_on,
@@ -132,6 +132,15 @@ def export(
     write_bytes(target, data)
     write_text(target.with_suffix(".json"), json.dumps(asdict(card), indent=1) + "\n")
     return card
+
+
+def _without_places(values: Any) -> Any:
+    """Settings whose paths have lost the folders before their last part, which are nobody else's business."""
+    if isinstance(values, dict):
+        return {key: _without_places(value) for key, value in values.items()}
+    if isinstance(values, str) and Path(values).is_absolute():
+        return Path(values).name
+    return values
 
 
 def plain(networks: dict[str, nn.Module], storage: Storage) -> bytes:

@@ -5,7 +5,7 @@ of the melody; which chord and bass sound; which pitch the lead has; which notes
 of harmonic constant-Q networks (Bittner et al., "Deep salience representations for f0 estimation in polyphonic music",
 ISMIR 2017), its time side a dilated convolution (Davies and Böck, "Temporal convolutional networks for musical audio
 beat tracking", EUSIPCO 2019). It learned from songs rendered by `contrafact.data`; beats are aligned to the recording's
-own onsets, and the form is found as the heuristic reader does.
+own onsets; key and form are found as the heuristic reader does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from contrafact.audio import Audio
 from contrafact.leadsheet import BEATS_PER_BAR, LeadSheet
 from contrafact.leadsheets import _stated as stated
-from contrafact.leadsheets.heuristic import beatwise, downbeats, features, quiet, sections
+from contrafact.leadsheets.heuristic import beatwise, downbeats, features, key, quiet, sections
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.registry import Card
 from contrafact.score import Transcription
@@ -74,8 +74,14 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
         grid_s, bars = rhythm.beats_s, rhythm.bars
         per_bar = BEATS_PER_BAR[bars.metre]
         positions = downbeats.positions(bars, len(grid_s), per_bar)
-        key, key_confidence = _harmony.find_key(found.key)
-        chords = _harmony.find_chords(found.chord, found.bass, grid_s, positions, per_bar, key, audio.duration_s)
+        whole = np.array([0.0, audio.duration_s])
+        sounding = sums.mean("chord", whole)[0], sums.mean("bass", whole)[0]
+        chords, (tonality, key_confidence) = (), key.find_key(*sounding)
+        for _ in range(2):  # the key spells the chords, and the chords tell the key
+            chords = _harmony.find_chords(
+                found.chord, found.bass, grid_s, positions, per_bar, tonality, audio.duration_s
+            )
+            tonality, key_confidence = key.find_key(*sounding, chords)
         span = quiet.music_span(audio, sums)
         chords = quiet.trimmed_chords(chords, span, grid_s)
         melody = stated.melody(transcription.score)
@@ -89,7 +95,7 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
             downbeats_s=grid_s[bars.downbeats],
             starts_s=span[0],
             metre=bars.metre,
-            key=key,
+            key=tonality,
             chords=chords,
             melody=melody,
             sections=form,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 OUTPUTS = ("strokes", "chord", "bass", "key", "melody", "notes", "onsets")
+"""What the network answers. The key is there to be learned with the rest: the form of a song tells more than frames."""
 WINDOW = 4096  # frames that count; even, as the network works on pairs
 MARGIN = 1088  # frames that are seen on either side: as far as the network looks, so that there are no seams
 
@@ -27,14 +28,13 @@ class Activations:
 
     Attributes:
         strokes: (frames, 3) probabilities of `_labels.STROKES`.
-        chord, bass, key, melody: (frames, classes) log-probabilities of the classes of ``_labels``.
+        chord, bass, melody: (frames, classes) log-probabilities of the classes of ``_labels``.
         notes, onsets: (frames, 88) probabilities that MIDI pitch 21 + column sounds, and starts.
     """
 
     strokes: Array = field(repr=False)
     chord: Array = field(repr=False)
     bass: Array = field(repr=False)
-    key: Array = field(repr=False)
     melody: Array = field(repr=False)
     notes: Array = field(repr=False)
     onsets: Array = field(repr=False)
@@ -61,7 +61,9 @@ def activations(
     """
     pitch, mel = spectra(samples)
     frames = len(pitch)
-    found = {o.name: np.empty((frames, o.shape[-1]), np.float32) for o in session.get_outputs()}
+    wanted = [f.name for f in fields(Activations)]
+    width = {o.name: o.shape[-1] for o in session.get_outputs()}
+    found = {name: np.empty((frames, width[name]), np.float32) for name in wanted}
 
     def run(begin: int) -> None:
         first, end = max(0, begin - MARGIN), min(begin + WINDOW, frames)
@@ -70,8 +72,8 @@ def activations(
         images = (
             np.pad(x[first:last], ((0, odd), (0, 0))).reshape(1, -1, 2 * x.shape[1]) for x in (pitch, mel)
         )  # pairs of frames
-        outputs = session.run(list(OUTPUTS), dict(zip(("pitch", "mel"), images, strict=True)))
-        for name, output in zip(OUTPUTS, outputs, strict=True):
+        outputs = session.run(wanted, dict(zip(("pitch", "mel"), images, strict=True)))
+        for name, output in zip(wanted, outputs, strict=True):
             kept = output[0, begin - first : end - first]
             found[name][begin:end] = _probability(kept) if name in SIGNS else _log_softmax(kept)
 

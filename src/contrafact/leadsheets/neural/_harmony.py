@@ -1,4 +1,4 @@
-"""Key and chords from the network's activations: means over beats, decoded by Viterbi with bar-aware changes."""
+"""Chords from the network's activations: means over beats, decoded by Viterbi with bar-aware changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from contrafact.data.truth import QUALITIES
 from contrafact.leadsheet import Chord
 from contrafact.leadsheets.heuristic.chords import beat_spans, best_path
-from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, key_name, spell
+from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, spell
 from contrafact.leadsheets.neural._labels import NO_CHORD
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.theory.chords import SHORTHANDS
@@ -20,14 +20,6 @@ Floats = NDArray[np.float64]
 TRUST = 3.0  # weight of a beat's mean log-probability against the cost of a change
 INVERTED = 0.6  # least probability of a bass note other than the root
 _DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
-
-
-def find_key(key: Array) -> tuple[str, float]:
-    """The key of a song and its probability, from the log-probabilities of all frames (frames, 24)."""
-    total = key.mean(axis=0, dtype=np.float64)
-    best = int(total.argmax())
-    chance = np.exp(total - total.max())
-    return key_name(best % 12, best >= 12), float(1 / chance.sum())
 
 
 def find_chords(
