@@ -30,7 +30,7 @@ REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
 SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
 RATIOS = (0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the tracked pulse, beside 1
-BACKBEAT = 1.9  # against the evidence, see `benchmarks/neural_level_weights.py`
+BACKBEAT = 1.9  # weight of `Traits.backbeat`; near the fit of ``benchmarks/neural_level_weights.py``
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
 
 
