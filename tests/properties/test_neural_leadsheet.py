@@ -11,7 +11,7 @@ import pytest
 
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import SettingsError
-from contrafact.leadsheets.heuristic.beatwise import Landscape, landscape
+from contrafact.leadsheets.heuristic.beatwise import Chromas, Landscape, landscape, running
 from contrafact.leadsheets.heuristic.downbeats import Bars
 from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
 from contrafact.leadsheets.heuristic.features import Features
@@ -20,7 +20,9 @@ from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, 
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 
+UNHEARD = Chromas(np.zeros((10_000, 12)), np.zeros((10_000, 12)))
 BEATS_S = np.arange(0.5, 12, 0.5)
+PLACES = np.arange(len(BEATS_S)) % 4
 
 
 def truth() -> Truth:
@@ -260,7 +262,7 @@ def test_chords_are_those_of_the_activations() -> None:
     found = labels_of(truth(), COUNT)
     positions = np.arange(len(BEATS_S)) % 4
     chords = _harmony.find_chords(
-        log_of(found.chord, NO_CHORD + 1), log_of(found.bass, 13), BEATS_S, positions, 4, "A:min", 12.0
+        log_of(found.chord, NO_CHORD + 1), log_of(found.bass, 13), UNHEARD, BEATS_S, positions, 4, "A:min", 12.0
     )
     assert [(c.start_s, c.symbol) for c in chords] == [(0, "N"), (0.5, "A:min7"), (6, "G:maj/3"), (11, "N")]
     assert chords[-1].end_s == 12
@@ -271,9 +273,33 @@ def test_a_beat_of_doubt_does_not_change_the_chord() -> None:
     classes = np.full(COUNT, 9)
     classes[int(3 * FRAME_RATE) : int(3.2 * FRAME_RATE)] = 4
     chords = _harmony.find_chords(
-        log_of(classes, NO_CHORD + 1), log_of(classes, 13), BEATS_S, np.arange(len(BEATS_S)) % 4, 4, "A:maj", 12.0
+        log_of(classes, NO_CHORD + 1), log_of(classes, 13), UNHEARD, BEATS_S, PLACES, 4, "A:maj", 12.0
     )
     assert [c.symbol for c in chords] == ["A:maj"]
+
+
+def sounding(*pitch_classes: int) -> Chromas:
+    """The same notes all the time, the first of them in the bass."""
+    rows = np.zeros((int(12 * CLOCK), 12))
+    rows[:, list(pitch_classes)] = 1.0
+    return Chromas(running(rows), running(rows * (np.arange(12) == pitch_classes[0])))
+
+
+def test_where_the_network_wavers_what_sounds_tells_the_chord() -> None:
+    wavering = log_of(np.full(COUNT, 9), NO_CHORD + 1)
+    wavering[:, 5] = wavering[:, 9]  # F or A major, as the network hears it
+    bass = log_of(np.full(COUNT, 12), 13)
+
+    def heard(scores: np.ndarray, sums: Chromas) -> list[str]:
+        found = _harmony.find_chords(scores, bass, sums, BEATS_S, PLACES, 4, "C:maj", 12.0)
+        return [c.symbol for c in found]
+
+    assert heard(wavering, sounding(5, 9, 0)) == ["F:maj"]
+    assert heard(wavering, sounding(9, 1, 4)) == ["A:maj"]
+    assert heard(log_of(np.full(COUNT, 9), NO_CHORD + 1), sounding(5, 9, 0)) == ["A:maj"], (
+        "where it is sure, it is right"
+    )
+    assert heard(np.full((COUNT, NO_CHORD + 1), -30.0), sounding(5, 9, 0)) == ["F:maj"], "it cannot say never"
 
 
 def melody_of(spans: list[tuple[float, float, int]], duration_s: float, sure: float = 0.99) -> np.ndarray:

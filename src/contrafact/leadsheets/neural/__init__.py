@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contrafact.audio import Audio
-from contrafact.leadsheet import BEATS_PER_BAR, LeadSheet
+from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
 from contrafact.leadsheets import _stated as stated
 from contrafact.leadsheets.heuristic import beatwise, downbeats, features, key, quiet, sections
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
@@ -76,10 +76,11 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
         positions = downbeats.positions(bars, len(grid_s), per_bar)
         whole = np.array([0.0, audio.duration_s])
         sounding = sums.mean("chord", whole)[0], sums.mean("bass", whole)[0]
-        chords, (tonality, key_confidence) = (), key.find_key(*sounding)
+        chords: tuple[Chord, ...] = ()
+        tonality, key_confidence = key.find_key(*sounding)
         for _ in range(2):  # the key spells the chords, and the chords tell the key
             chords = _harmony.find_chords(
-                found.chord, found.bass, grid_s, positions, per_bar, tonality, audio.duration_s
+                found.chord, found.bass, sums, grid_s, positions, per_bar, tonality, audio.duration_s
             )
             tonality, key_confidence = key.find_key(*sounding, chords)
         span = quiet.music_span(audio, sums)

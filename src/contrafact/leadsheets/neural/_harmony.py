@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from contrafact.data.truth import QUALITIES
 from contrafact.leadsheet import Chord
-from contrafact.leadsheets.heuristic.chords import beat_spans, best_path
+from contrafact.leadsheets.heuristic import chords
+from contrafact.leadsheets.heuristic.beatwise import Chromas
 from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, spell
 from contrafact.leadsheets.neural._labels import NO_CHORD
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
@@ -18,6 +20,8 @@ from contrafact.theory.chords import SHORTHANDS
 Floats = NDArray[np.float64]
 
 TRUST = 3.0  # weight of a beat's mean log-probability against the cost of a change
+DOUBT = -8.0  # least mean log-probability of any chord: sounds that the network never heard may mislead it
+CHROMA = 8.0  # weight of how well a chord's tones explain what sounds
 INVERTED = 0.6  # least probability of a bass note other than the root
 _DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
 
@@ -25,6 +29,7 @@ _DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10
 def find_chords(
     chord: Array,
     bass: Array,
+    sums: Chromas,
     beats_s: Floats,
     positions: NDArray[np.int64],
     beats_per_bar: int,
@@ -35,15 +40,17 @@ def find_chords(
 
     Args:
         chord, bass: log-probabilities of `_activations.Activations`.
+        sums: running chroma sums of the song.
         beats_s: beat grid.
         positions: position of each beat in its bar, 0 = first.
         beats_per_bar: bar length.
         key: for spelling.
         duration_s: length of the song.
     """
-    edges, place = beat_spans(beats_s, positions, beats_per_bar, duration_s)
+    edges, place = chords.beat_spans(beats_s, positions, beats_per_bar, duration_s)
     score, low = span_means(chord, edges), span_means(np.exp(bass), edges)
-    path = best_path(TRUST * score, place, beats_per_bar)
+    heard = chords.evidence(sums.mean("chord", edges), sums.mean("bass", edges))[:, _templates()]
+    path = chords.best_path(TRUST * np.maximum(score, DOUBT) + CHROMA * heard, place, beats_per_bar)
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
     return tuple(
         Chord(
@@ -54,6 +61,19 @@ def find_chords(
         )
         for a, b in pairwise(cuts)
     )
+
+
+@lru_cache(maxsize=1)
+def _templates() -> NDArray[np.int64]:
+    """For each class, the state of the heuristic reader whose tones it has, or most of them."""
+    known = [q.shorthand for q in chords.QUALITIES]
+    tones = [set(q.tones) for q in chords.QUALITIES]
+    states = []
+    for quality in QUALITIES[1:]:
+        own = set(SHORTHANDS[quality])
+        nearest = max(range(len(known)), key=lambda k: (known[k] == quality, len(own & tones[k]) - len(own ^ tones[k])))
+        states += [12 * nearest + root for root in range(12)]
+    return np.array([*states, chords.STATES - 1])
 
 
 def span_means(rows: Array, edges_s: Floats) -> Floats:
