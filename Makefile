@@ -12,18 +12,18 @@ help:
 
 setup: .venv/.ready
 
-# The package as users have it: pinned packages, FluidSynth and a soundfont.
+# The package as users have it: pinned packages, the transcription network, FluidSynth and a soundfont.
 .venv/.ready: pyproject.toml constraints.txt tools/system-packages.sh
 	PYTHON=$(PYTHON) sh tools/system-packages.sh python
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt basic-pitch
 	sh tools/system-packages.sh sound
 	@touch $@
 
-# What developers need on top: test tools, the other reader's network and a browser for the report's tests.
+# What developers need on top: test tools and a browser for the report's tests.
 .venv/.dev: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,train,wavenet]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt basic-pitch
 	sh tools/system-packages.sh browser
 	@touch $@
 

@@ -56,7 +56,7 @@ def _basic_pitch() -> Finding:
     try:
         return Finding("basic-pitch", True, str(MODEL.locate()))
     except ContrafactError as error:
-        return Finding("basic-pitch", False, error.sentence, error.next_step, optional=True)
+        return Finding("basic-pitch", False, error.sentence, error.next_step)
 
 
 def _soundfont() -> Finding:

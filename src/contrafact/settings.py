@@ -60,7 +60,7 @@ class Settings:
     preview_s: float = 0.0
     soundfont: str = ""
     format: Format = "wav"
-    reader: Reader = "neural"
+    reader: Reader = "heuristic"
 
     def __post_init__(self) -> None:
         if not -12 <= self.transpose <= 12:

@@ -88,7 +88,7 @@ def test_transposing_moves_the_melody_so_far_and_leaves_the_band_its_register(na
     for one in normal.score.parts[1:]:
         if not one.is_drums:
             middles = [np.median([n.pitch for n in p.notes]) for p in (one, part(moved, one.name))]
-            assert abs(middles[0] - middles[1]) < 8, "chords may make room under a low melody"
+            assert abs(middles[0] - middles[1]) < 10, "chords may make room under a low melody"
 
 
 @pytest.mark.parametrize(("name", "semitones"), [("flute", -12), ("trumpet", 12), ("tenor-sax", 12)])

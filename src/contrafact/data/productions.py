@@ -11,7 +11,7 @@ from contrafact.data.effects import EQUALIZER_HZ
 from contrafact.data.leads import LEADS, SPOKEN, SUNG
 
 Band = Literal["pop", "groove", "jazz", "duo"]
-HARMONY_PROGRAMS = (0, 0, 0, 1, 2, 4, 5, 6, 16, 18, 21, 24, 25, 26, 27, 46, 48, 49, 50, 88, 89, 29, 30, 63, 81, 90)
+HARMONY_PROGRAMS = (0, 0, 0, 1, 2, 4, 5, 6, 16, 18, 21, 24, 25, 26, 27, 46, 48, 49, 50, 88, 89)
 BASS_PROGRAMS = (32, 33, 34, 35, 36, 38, 39)
 CODEC_KBITS = (56, 64, 96, 128)
 
@@ -42,6 +42,7 @@ class Ranges:
         sung_share: share of sung leads.
         spoken_share: share of those that have a recorded mouth; the others are of formants.
         leads: instruments to draw from; all where empty.
+        harmony_programs: General MIDI programs of the instrument that plays the chords, to draw from.
         groove_share: share of pop bands whose drummer plays a human groove.
         jazz_share: share of pop songs played by a jazz band; jazz tunes are played by one at 0.8.
         duo_share: share of songs without drums.
@@ -69,6 +70,7 @@ class Ranges:
     sung_share: float = 0.4
     spoken_share: float = 0.0
     leads: tuple[str, ...] = ()
+    harmony_programs: tuple[int, ...] = HARMONY_PROGRAMS
     groove_share: float = 0.4
     jazz_share: float = 0.1
     duo_share: float = 0.08
@@ -86,8 +88,10 @@ class Ranges:
                 raise ValueError(f"{name} must lie within 0 to 1")
         if unknown := [lead for lead in self.leads if lead not in (*LEADS, SUNG, SPOKEN)]:
             raise ValueError(f"no lead is called {unknown[0]!r}")
-        if not (self.tempo[0] > 0 and self.rt60_s[0] > 0 and self.soundfonts and self.mp3_kbits):
-            raise ValueError("tempo and rt60_s must be positive, soundfonts and mp3_kbits not empty")
+        if not (self.tempo[0] > 0 and self.rt60_s[0] > 0):
+            raise ValueError("tempo and rt60_s must be positive")
+        if not (self.soundfonts and self.mp3_kbits and self.harmony_programs):
+            raise ValueError("soundfonts, mp3_kbits and harmony_programs must not be empty")
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def draw(ranges: Ranges, rng: np.random.Generator, swings: bool = False) -> Prod
         lead=SPOKEN if spoken else lead,
         soundfont=str(rng.choice(ranges.soundfonts)),
         band=band,
-        harmony_program=int(rng.choice(HARMONY_PROGRAMS)),
+        harmony_program=int(rng.choice(ranges.harmony_programs)),
         bass_program=int(rng.choice(BASS_PROGRAMS)),
         transpose=int(rng.integers(ranges.transpose[0], ranges.transpose[1] + 1)),
         tempo=_uniform(rng, ranges.tempo),

@@ -120,14 +120,13 @@ class Recipe:
         config, training, data: settings of the method, its game and its data, as its dataclasses name them.
         loop: settings of the loop.
         players: how each player of the game learns.
-        start: run whose result the networks start from, for fine-tuning; "" starts from random weights.
         trained_on: the material, in words, for the card of the weights.
         license: of the weights.
+        start: run whose result the networks start from, for fine-tuning; "" starts from random weights.
     """
 
     method: str
     question: str
-    start: str = ""
     trained_on: str = ""
     license: str = "MIT"
     config: dict[str, Any] = field(default_factory=dict)
@@ -135,6 +134,7 @@ class Recipe:
     data: dict[str, Any] = field(default_factory=dict)
     loop: Loop = field(default_factory=Loop)
     players: dict[str, Optimiser] = field(default_factory=dict)
+    start: str = ""
 
 
 @dataclass(frozen=True)
