@@ -113,6 +113,14 @@ def test_shares_of_voices_and_limiters() -> None:
     assert all(p.limiter_db == 0 or 3 <= p.limiter_db <= 12 for p in drawn)
 
 
+def test_chords_are_played_by_the_programs_that_are_named() -> None:
+    ranges = productions.Ranges(harmony_programs=(29, 30))
+    drawn = {productions.draw(ranges, np.random.default_rng(i)).harmony_program for i in range(40)}
+    assert drawn == {29, 30}
+    with pytest.raises(ValueError):
+        productions.Ranges(harmony_programs=())
+
+
 def _is(lead: str):
     return lambda p: p.lead == lead
 
