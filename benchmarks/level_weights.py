@@ -25,7 +25,8 @@ from scipy.optimize import minimize
 
 from contrafact.audio import Audio
 from contrafact.data import pop909, songs
-from contrafact.leadsheets.heuristic import Config, beats, beatwise, features, levels
+from contrafact.leadsheets._parts import beats, beatwise, features, levels
+from contrafact.leadsheets.heuristic import Config
 from contrafact.registry import TRANSCRIBERS
 from leadsheet import SAMPLE_RATE, beats_f, manifest, replace_file
 from record import record

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, replace
 from itertools import islice
 from pathlib import Path
@@ -27,10 +27,12 @@ import soundfile
 
 from contrafact.audio import Audio
 from contrafact.data import maker, pop909, productions, tunes
-from contrafact.leadsheets.heuristic import beatwise, features
+from contrafact.leadsheets import mixed
+from contrafact.leadsheets._parts import beatwise, features
 from contrafact.leadsheets.neural import _listener, _rhythm
 from contrafact.leadsheets.neural._labels import STROKES
-from contrafact.score import Part, Score, Transcription
+from contrafact.registry import TRANSCRIBERS
+from contrafact.score import Transcription
 from leadsheet import HARD, SAMPLE_RATE, beats_f, replace_file
 from level_weights import Song, fit, rendered, result, within
 from record import record
@@ -40,10 +42,8 @@ SEED = 1  # of the productions
 TEMPO = (0.75, 1.3)  # of the hard productions, so that slow and fast songs are common
 USUAL_BPM = (60, 110)
 RARE = 100  # songs of the training split
+Transcriber = Callable[[Audio], Transcription]
 FIRM = 0.3  # strength of the pull towards 0, of weights for traits of unit spread
-UNHEARD = Transcription(
-    Score((Part("piano", 0, ()),)), features.FRAME_RATE, *(np.zeros((0, k), np.float32) for k in (88, 88, 264))
-)
 
 
 def main() -> None:
@@ -54,24 +54,27 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "contrafact-neural-levels")
     arguments = parser.parse_args()
     listener = _listener.build(arguments.weights)
+    transcriber = TRANSCRIBERS.build(mixed.TRANSCRIBER)
     material = []
     for name, kind in islice(choice(), arguments.recordings):
-        material.append(readings(name, kind, listener, arguments.work))
+        material.append(readings(name, kind, listener, transcriber, arguments.work))
         print(name, kind, material[-1]["beats_f"].round(2), flush=True)
-    chosen, fitted, used = left_out(material), scaled_fit(material), np.array([1.0, _rhythm.BACKBEAT])
+    chosen, fitted, used = left_out(material), scaled_fit(material), np.array([1.0, _rhythm.BACKBEAT, _rhythm.ACCENTS])
     found = {
         "recordings": len(material),
         "songs": len({song["name"] for song in material}),
         "slower_than_60_bpm": sum(song["tempo_bpm"] < 60 for song in material),
         "beats_f_left_out": mean(chosen),
         "beats_f_in_use": mean([result(song, used) for song in material]),
-        "beats_f_evidence_alone": mean([result(song, np.array([1.0, 0.0])) for song in material]),
+        "beats_f_evidence_alone": mean([result(song, np.array([1.0, 0.0, 0.0])) for song in material]),
         "beats_f_best_reading": mean([song["beats_f"].max() for song in material]),
         "wrong_level_left_out": wrong(material, chosen),
         "wrong_level_in_use": wrong(material, [result(song, used) for song in material]),
-        "wrong_level_evidence_alone": wrong(material, [result(song, np.array([1.0, 0.0])) for song in material]),
+        "wrong_level_evidence_alone": wrong(material, [result(song, np.array([1.0, 0.0, 0.0])) for song in material]),
         "backbeat": round(float(fitted[1] / fitted[0]), 2),
         "backbeat_in_use": _rhythm.BACKBEAT,
+        "accents": round(float(fitted[2] / fitted[0]), 2),
+        "accents_in_use": _rhythm.ACCENTS,
     }
     print(found)
     record("neural_levels", found)
@@ -99,11 +102,11 @@ def is_rare(song: pop909.Song) -> bool:
     return song.metre == "3/4" or not USUAL_BPM[0] <= tempo_bpm <= USUAL_BPM[1]
 
 
-def readings(name: str, kind: str, listener: _listener.Listener, work: Path) -> Song:
+def readings(name: str, kind: str, listener: _listener.Listener, transcriber: Transcriber, work: Path) -> Song:
     """The grids of one recording: traits and F-measures."""
     audio, truth_s, span_s = recording(name, kind, work)
     heard = listener(audio, last=True)
-    onsets = beatwise.landscape(features.extract(audio, UNHEARD, pitched_share=0.0))
+    onsets = beatwise.landscape(features.extract(audio, transcriber(audio)))
     beat, downbeat = (heard.strokes[:, STROKES.index(row)] for row in ("beat", "downbeat"))
     grids = _rhythm.find_grids(beat, onsets.features)
     traits = [_rhythm.traits(beat, onsets, grid, _rhythm.bars_of(beat, downbeat, grid)) for grid in grids]

@@ -47,7 +47,10 @@ Assignments = Annotated[
 ]
 Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12: the melody moves, the band keeps its register.")]
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
-ReaderName = Annotated[Reader, typer.Option(help="Who listens: the network, or basic-pitch and signal processing.")]
+ReaderName = Annotated[
+    Reader,
+    typer.Option(help="Who listens: our network, basic-pitch and signal processing, or both."),
+]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
 

@@ -47,7 +47,6 @@ from contrafact.transcribers._painted import painted
 from contrafact.workplace import Workplace, finished, read_report, safe_name, target_folder, workplace
 
 DEFAULTS = Settings()
-TRANSCRIBER_OF: dict[Reader, str] = {"neural": "neural", "heuristic": "basic_pitch"}
 TAIL_S = 2.0
 MAX_SHEET_BYTES = 64 << 20
 Progress = Callable[[str, float], None]
@@ -152,9 +151,11 @@ def cover(
         with clock("report"):
             scores.result()
             models = {"soundfont": soundfont_id(settings.soundfont)}
-            if not sound.score or settings.reader == "neural":
-                listener = TRANSCRIBER_OF[settings.reader]
-                models[listener] = TRANSCRIBERS.module(listener).network()
+            reader = LEADSHEETS.module(settings.reader)
+            if not sound.score:
+                models[reader.TRANSCRIBER] = TRANSCRIBERS.module(reader.TRANSCRIBER).network()
+            if not edited:
+                models |= reader.networks()
             source_audio, source_lufs = page_source.result()
             made = Made(
                 song=song,
@@ -218,7 +219,7 @@ def transcribe(
     name = cache.key(heard.digest, (preview_s, reader))
     known = cache.load_transcription(name)
     if known is None:
-        known = TRANSCRIBERS.build(TRANSCRIBER_OF[reader])(heard.analysis, told)
+        known = TRANSCRIBERS.build(LEADSHEETS.module(reader).TRANSCRIBER)(heard.analysis, told)
         cache.save_transcription(name, known)
     return known
 

@@ -8,7 +8,7 @@ from typing import Literal
 from contrafact.errors import SettingsError
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
-Reader = Literal["neural", "heuristic"]
+Reader = Literal["mixed", "neural", "heuristic"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Settings:
         preview_s: cover only so many seconds from the start; 0 covers the whole song.
         soundfont: path of an SF2 or SF3 file; "" finds FluidR3_GM.
         format: audio format of the results.
-        reader: who hears notes and lead sheet: the network, or basic-pitch and signal processing.
+        reader: who hears notes and lead sheet: the network, basic-pitch and signal processing, or some of both.
     """
 
     style: str = "jazz-trio"
@@ -60,7 +60,7 @@ class Settings:
     preview_s: float = 0.0
     soundfont: str = ""
     format: Format = "wav"
-    reader: Reader = "heuristic"
+    reader: Reader = "mixed"
 
     def __post_init__(self) -> None:
         if not -12 <= self.transpose <= 12:

@@ -10,7 +10,6 @@ from tests.conftest import BARS, BEAT_S, TUNE
 
 from contrafact import cover
 from contrafact.audio import ANALYSIS_RATE, Audio
-from contrafact.cover import TRANSCRIBER_OF
 from contrafact.leadsheet import LeadSheet, MelodyNote
 from contrafact.leadsheets.neural import _activations, _listener
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
@@ -22,7 +21,7 @@ CHORDS = ((0, "maj"), (9, "min"), (5, "maj"), (7, "maj"))
 
 
 def read(name: str, audio: Audio, score: Score | None = None) -> LeadSheet:
-    heard = TRANSCRIBERS.build(TRANSCRIBER_OF[name])(audio)
+    heard = TRANSCRIBERS.build(LEADSHEETS.module(name).TRANSCRIBER)(audio)
     if score is not None:
         heard = Transcription(score, heard.frame_rate, heard.onset, heard.note, heard.contour)
     sheet: LeadSheet = LEADSHEETS.build(name)(audio, heard)

@@ -11,10 +11,10 @@ import pytest
 
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import SettingsError
-from contrafact.leadsheets.heuristic.beatwise import Chromas, Landscape, landscape, running
-from contrafact.leadsheets.heuristic.downbeats import Bars
-from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
-from contrafact.leadsheets.heuristic.features import Features
+from contrafact.leadsheets._parts.beatwise import Chromas, Landscape, landscape, running
+from contrafact.leadsheets._parts.downbeats import Bars
+from contrafact.leadsheets._parts.features import FRAME_RATE as CLOCK
+from contrafact.leadsheets._parts.features import Features
 from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm, _tempo
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, NO_CHORD, REST, labels_of
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
@@ -250,6 +250,36 @@ def test_no_path_of_beats_is_better(change_cost: float, monkeypatch: pytest.Monk
     found = odds[path].sum() + max(first) - sum(price(b, a) for a, b in pairwise(gaps))
     last = range(len(odds) - longest, len(odds))
     assert found == pytest.approx(max(best(t, k) for t in last for k in range(shortest, longest + 1)))
+
+
+def test_the_pace_keeps_to_one_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the second half of a song has every second beat only."""
+    beats = np.concatenate([np.arange(0.7, 60, 0.5), np.arange(60.7, 100, 1.0)])
+    odds = _rhythm.log_odds(strokes(beats, beats[::4], 100.5)[:, 0].astype(np.float64))
+    times_s = np.arange(10, 90, 1.0)
+    np.testing.assert_allclose(_tempo.curve(odds, times_s, 40, 230), 0.5, atol=0.03)
+    monkeypatch.setattr(_tempo, "OCTAVE", 4.0)
+    assert _tempo.curve(odds, times_s, 40, 230)[-1] == pytest.approx(1.0, abs=0.03)
+
+
+def test_onsets_tell_the_pace_where_the_network_hears_none() -> None:
+    """Each beat is as likely as not, a third of them come early or late, and the onsets are even."""
+    beats = np.arange(0.7, 60, 0.5)
+    late = beats + np.random.default_rng(0).choice([0, 0, 0.19, -0.19], len(beats))
+    rhythm = _rhythm.find_rhythm(strokes(late, beats[::4], 60.5), landscape(heard(beats, 60.5)))
+    inside = rhythm.beats_s[(rhythm.beats_s > 2) & (rhythm.beats_s < 59)]
+    assert np.abs(beats[:, None] - inside).min(axis=0).max() < 0.02
+
+
+def test_accents_tell_the_level_where_the_network_hears_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Onsets fall on the slow beats alone, which stand at a usual tempo; the network is nearly sure of the fast ones."""
+    fast = strokes(FAST_S, SLOW_S[::4], LENGTH_S)
+    land = landscape(heard(SLOW_S, LENGTH_S))
+    found = {}
+    for weight in (0.0, 3.0):
+        monkeypatch.setattr(_rhythm, "ACCENTS", weight)
+        found[weight] = float(np.median(np.diff(_rhythm.find_rhythm(fast, land).beats_s)))
+    assert found == {0.0: pytest.approx(0.55, rel=0.01), 3.0: pytest.approx(1.1, rel=0.01)}
 
 
 def test_nothing_heard_gives_a_grid_without_confidence() -> None:

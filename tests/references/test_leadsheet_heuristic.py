@@ -14,7 +14,8 @@ from contrafact.audio import Audio
 from contrafact.config import from_mapping
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, KEY_PATTERN, LeadSheet
-from contrafact.leadsheets.heuristic import Config, beats, beatwise, chords, features, key
+from contrafact.leadsheets._parts import beats, beatwise, chords, features, key
+from contrafact.leadsheets.heuristic import Config
 from contrafact.registry import LEADSHEETS
 from contrafact.score import Part, Score, Transcription
 

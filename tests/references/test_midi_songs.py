@@ -16,7 +16,7 @@ from contrafact.data import corpus, pop909
 from contrafact.decoding import MAX_S
 from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
-from contrafact.leadsheets import _stated as stated
+from contrafact.leadsheets._parts import stated
 from contrafact.midi import midi_bytes, read_midi, write_midi
 from contrafact.score import BeatGrid, Note, Part, Score
 from contrafact.transcribers._lead import lead_notes

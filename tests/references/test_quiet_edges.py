@@ -10,7 +10,7 @@ from tests.contracts.test_band import band, song
 from tests.references.test_leadsheet_heuristic import POP, RATE, Tape, tones
 
 from contrafact.leadsheet import Chord, LeadSheet, from_json, to_json
-from contrafact.leadsheets.heuristic.quiet import trimmed_chords
+from contrafact.leadsheets._parts.quiet import trimmed_chords
 
 LEAD_S, BARS, BEAT_S = 6.0, 8, 0.5
 

@@ -136,7 +136,7 @@ def test_a_midi_file_is_covered_with_its_own_notes(tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "song.bossa-nova" / "report.json").read_text())
     assert report["source"]["format"] == "MIDI"
-    assert set(report["models"]) == {"soundfont"}
+    assert set(report["models"]) == {"soundfont", "leadsheet"}
 
 
 def test_preview_transpose_and_format(band_recording, tmp_path):

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.audio import Audio
-from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
-from contrafact.leadsheets import _stated as stated
-from contrafact.leadsheets.heuristic import (
-    beats,
-    beatwise,
-    chords,
-    downbeats,
-    features,
-    key,
-    levels,
-    melody,
-    quiet,
-    sections,
-)
+from contrafact.leadsheet import LeadSheet
+from contrafact.leadsheets._parts import beats, beatwise, chords, downbeats, features, levels, stated
+from contrafact.leadsheets._parts.assembly import LeadSheetReader, Rhythm, assemble
+from contrafact.leadsheets.heuristic import melody
 from contrafact.registry import Card
-from contrafact.score import BeatGrid, Transcription
+from contrafact.score import Transcription
 
 CARD = Card(
     summary="Tempo, beats, bars, key, chords, melody and form by signal processing and dynamic programming.",
@@ -35,7 +25,12 @@ CARD = Card(
     "rubato without attacks gets an even grid; chords of four notes are often read as triads.",
 )
 
-LeadSheetReader = Callable[[Audio, Transcription], LeadSheet]
+TRANSCRIBER = "basic_pitch"
+
+
+def networks() -> dict[str, str]:
+    """None but the transcriber's."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Config:
         melody: how the melody is tracked.
     """
 
-    tempo_centre_bpm: float = 98.0
+    tempo_centre_bpm: float = levels.USUAL_BPM
     tempo_octaves: float = 0.9
     melody: melody.Config = field(default_factory=melody.Config)
 
@@ -61,59 +56,26 @@ def build(config: Config = Config()) -> LeadSheetReader:
     """A reader of lead sheets from mono audio at 22,050 Hz and its transcription."""
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
-        return _read(audio, transcription, config)
+        land = beatwise.landscape(features.extract(audio, transcription))
+        rhythm = _rhythm(land, stated.beats(transcription.score.grid, audio.duration_s), config)
+        find_melody = partial(melody.track_melody, transcription, config=config.melody)
+        return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
 
     return read
 
 
-def _read(audio: Audio, transcription: Transcription, config: Config) -> LeadSheet:
-    heard = features.extract(audio, transcription)
-    land = beatwise.landscape(heard)
-    sums = land.sums
-    known = stated.beats(transcription.score.grid, audio.duration_s)
-    grid_s, beat_confidence = (known.beats_s, 1.0) if known else _grid(heard, land, config)
+def _rhythm(land: beatwise.Landscape, known: stated.Beats | None, config: Config) -> Rhythm:
+    """Beats and bars, but for what is known."""
+    grid_s, confidence = (known.beats_s, 1.0) if known else _grid(land, config)
     if known and known.bars:
-        bars = known.bars
-    else:
-        bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(sums, grid_s))
-    per_bar = BEATS_PER_BAR[bars.metre]
-    positions = downbeats.positions(bars, len(grid_s), per_bar)
-    whole = np.array([0.0, audio.duration_s])
-    chroma, bass = sums.mean("chord", whole)[0], sums.mean("bass", whole)[0]
-    first_key, _ = key.find_key(chroma, bass)
-    found = chords.find_chords(sums, grid_s, positions, per_bar, first_key, audio.duration_s)
-    final_key, key_confidence = key.find_key(chroma, bass, found)
-    found = chords.find_chords(sums, grid_s, positions, per_bar, final_key, audio.duration_s)
-    span = quiet.music_span(audio, sums)
-    found = quiet.trimmed_chords(found, span, grid_s)
-    form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
-    tune = stated.melody(transcription.score)
-    if not tune:
-        grid = BeatGrid(grid_s, bars.downbeats, per_bar)
-        tune = quiet.trimmed_melody(melody.track_melody(transcription, grid, final_key, found, config.melody), span)
-    return LeadSheet(
-        duration_s=audio.duration_s,
-        beats_s=grid_s,
-        downbeats_s=grid_s[bars.downbeats],
-        starts_s=span[0],
-        metre=bars.metre,
-        key=final_key,
-        chords=found,
-        melody=tune,
-        sections=form,
-        confidence={
-            "beats": beat_confidence,
-            "downbeats": bars.confidence,
-            "key": key_confidence,
-            "chords": _mean_confidence(found),
-            "melody": float(np.mean([n.confidence for n in tune])) if tune else 0.0,
-            "sections": float(np.mean([s.confidence for s in form])),
-        },
-    )
+        return Rhythm(grid_s, known.bars, confidence)
+    bars = downbeats.find_bars(beatwise.accents(land, grid_s), beatwise.duple_recurrence(land.sums, grid_s))
+    return Rhythm(grid_s, bars, confidence)
 
 
-def _grid(heard: features.Features, land: beatwise.Landscape, config: Config) -> tuple[NDArray[np.float64], float]:
+def _grid(land: beatwise.Landscape, config: Config) -> tuple[NDArray[np.float64], float]:
     """Beats over the whole song and their confidence."""
+    heard = land.features
     period, periodicity = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
     strength = beats.smoothed(heard.onset)
     pulse = beats.pulse(heard, strength, period)
@@ -127,8 +89,3 @@ def _grid(heard: features.Features, land: beatwise.Landscape, config: Config) ->
     return beats.extend(grid_s, heard.duration_s), beats.confidence(pulse, periodicity) * (
         0.5 + 0.5 * choice.confidence
     )
-
-
-def _mean_confidence(found: tuple[Chord, ...]) -> float:
-    total = sum(c.end_s - c.start_s for c in found)
-    return sum(c.confidence * (c.end_s - c.start_s) for c in found) / total if total > 0 else 0.0

@@ -10,15 +10,14 @@ own onsets; key and form are found as the heuristic reader does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-import numpy as np
-
+from contrafact import weights
 from contrafact.audio import Audio
-from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
-from contrafact.leadsheets import _stated as stated
-from contrafact.leadsheets.heuristic import beatwise, downbeats, features, key, quiet, sections
+from contrafact.leadsheet import LeadSheet
+from contrafact.leadsheets._parts import beatwise, features, stated
+from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.registry import Card
 from contrafact.score import Transcription
@@ -30,6 +29,15 @@ CARD = Card(
     known_failures="Learned from sampled instruments and synthetic voices; metres are 4/4 and 3/4; 5/4 and 7/8 slip.",
     license="MIT; learned in part from data under the ODbL 1.0",
 )
+
+
+TRANSCRIBER = "neural"
+
+
+def networks() -> dict[str, str]:
+    """SHA-256 of the network that listens, by its name."""
+    name = Config().weights
+    return {name: weights.card(name).sha256}
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Config:
             raise ValueError("channels, width and layers must be 1 or more")
 
 
-def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadSheet]:
+def build(config: Config = Config()) -> LeadSheetReader:
     """A reader of lead sheets from mono audio at 22,050 Hz and its transcription.
 
     Raises:
@@ -65,49 +73,12 @@ def build(config: Config = Config()) -> Callable[[Audio, Transcription], LeadShe
     listener = _listener.build(config.weights)
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
-        heard = features.extract(audio, transcription, pitched_share=0.0)  # the network's starts are told to 23 ms
-        onsets = beatwise.landscape(heard)
-        sums = onsets.sums
-        found = listener(audio, last=True)
-        known = stated.beats(transcription.score.grid, audio.duration_s)
-        rhythm = _rhythm.find_rhythm(found.strokes, onsets, known)
-        grid_s, bars = rhythm.beats_s, rhythm.bars
-        per_bar = BEATS_PER_BAR[bars.metre]
-        positions = downbeats.positions(bars, len(grid_s), per_bar)
-        whole = np.array([0.0, audio.duration_s])
-        sounding = sums.mean("chord", whole)[0], sums.mean("bass", whole)[0]
-        chords: tuple[Chord, ...] = ()
-        tonality, key_confidence = key.find_key(*sounding)
-        for _ in range(2):  # the key spells the chords, and the chords tell the key
-            chords = _harmony.find_chords(
-                found.chord, found.bass, sums, grid_s, positions, per_bar, tonality, audio.duration_s
-            )
-            tonality, key_confidence = key.find_key(*sounding, chords)
-        span = quiet.music_span(audio, sums)
-        chords = quiet.trimmed_chords(chords, span, grid_s)
-        melody = stated.melody(transcription.score)
-        if not melody:
-            melody = quiet.trimmed_melody(_melody.find_melody(found.melody, found.starts, config.melody), span)
-        form = sections.find_sections(heard, sums, grid_s[bars.downbeats])
-        spans = np.array([c.end_s - c.start_s for c in chords])
-        return LeadSheet(
-            duration_s=audio.duration_s,
-            beats_s=grid_s,
-            downbeats_s=grid_s[bars.downbeats],
-            starts_s=span[0],
-            metre=bars.metre,
-            key=tonality,
-            chords=chords,
-            melody=melody,
-            sections=form,
-            confidence={
-                "beats": rhythm.confidence,
-                "downbeats": bars.confidence,
-                "key": key_confidence,
-                "chords": float(np.average([c.confidence for c in chords], weights=spans)),
-                "melody": float(np.mean([n.confidence for n in melody])) if melody else 0.0,
-                "sections": float(np.mean([s.confidence for s in form])),
-            },
-        )
+        heard = listener(audio, last=True)
+        # The network tells where notes start to 23 ms, which is too rough for beats.
+        land = beatwise.landscape(features.extract(audio, transcription, pitched_share=0.0))
+        rhythm = _rhythm.find_rhythm(heard.strokes, land, stated.beats(transcription.score.grid, audio.duration_s))
+        find_melody = _melody.finder(heard.melody, heard.starts, config.melody)
+        find_chords = partial(_harmony.find_chords, heard.chord, heard.bass)
+        return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody)
 
     return read

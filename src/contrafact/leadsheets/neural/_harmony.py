@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from contrafact.data.truth import QUALITIES
 from contrafact.leadsheet import Chord
-from contrafact.leadsheets.heuristic import chords
-from contrafact.leadsheets.heuristic.beatwise import Chromas
-from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, spell
+from contrafact.leadsheets._parts import chords
+from contrafact.leadsheets._parts.beatwise import Chromas
+from contrafact.leadsheets._parts.key import PITCH_CLASS, flats, spell
 from contrafact.leadsheets.neural._labels import NO_CHORD
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.theory.chords import SHORTHANDS

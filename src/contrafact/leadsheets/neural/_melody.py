@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import MelodyNote
+from contrafact.leadsheets._parts.assembly import MelodyFinder
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, REST
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 
@@ -46,6 +47,11 @@ class Config:
             raise ValueError("restrike must lie in 0..1")
         if not (0 <= self.share < 1 and self.voicing_most >= self.voicing):
             raise ValueError("share must lie within 0 to 1, and voicing_most not below voicing")
+
+
+def finder(melody: Array, starts: Array, config: Config) -> MelodyFinder:
+    """`find_melody`, which needs neither grid nor harmony, as readers call it."""
+    return lambda grid, key, chords: find_melody(melody, starts, config)
 
 
 def find_melody(melody: Array, starts: Array, config: Config = Config()) -> tuple[MelodyNote, ...]:

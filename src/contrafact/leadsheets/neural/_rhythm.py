@@ -4,7 +4,7 @@ The network tells how likely a beat is at each moment, and `_tempo` their pace; 
 tracks beats with these activations in place of onset strength, and a grid of few tempo changes is laid through the
 onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
 takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in whose
-bars the snare falls on the weak beats.
+bars the snare falls on the weak beats, and which the heuristic reader would choose.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from contrafact.leadsheet import BEATS_PER_BAR, Metre
-from contrafact.leadsheets import _stated as stated
-from contrafact.leadsheets.heuristic import beats, beatwise, downbeats
-from contrafact.leadsheets.heuristic.features import FRAME_RATE as CLOCK
-from contrafact.leadsheets.heuristic.features import Array, Features
+from contrafact.leadsheets._parts import beats, beatwise, downbeats, levels, stated
+from contrafact.leadsheets._parts.assembly import Rhythm
+from contrafact.leadsheets._parts.features import FRAME_RATE as CLOCK
+from contrafact.leadsheets._parts.features import Array, Features
 from contrafact.leadsheets.neural import _tempo
 from contrafact.leadsheets.neural._labels import STROKES
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
@@ -29,24 +29,10 @@ Floats = NDArray[np.float64]
 REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
 SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
-RATIOS = (0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the tracked pulse, beside 1
-BACKBEAT = 1.9  # weight of `Traits.backbeat`; near the fit of ``benchmarks/neural_level_weights.py``
+RATIOS = (1.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the pace
+OCTAVES = 0.9
+BACKBEAT, ACCENTS = 1.6, 0.26  # weights of these `Traits`; near the fit of ``benchmarks/neural_level_weights.py``
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
-
-
-@dataclass(frozen=True)
-class Rhythm:
-    """Beats over the whole song and the bars they form.
-
-    Attributes:
-        beats_s: increasing, from 0 to the end.
-        bars: metre and bar lines.
-        confidence: 0..1, of the beats.
-    """
-
-    beats_s: Floats
-    bars: downbeats.Bars
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -56,15 +42,17 @@ class Traits:
     Attributes:
         evidence: log-odds, a second, that its beats are beats: beats left out and beats made up both cost.
         backbeat: how much more snare there is on the weak beats of its bars than on the strong ones.
+        accents: log-odds of the heuristic reader, `levels.score`: from onsets, harmony and what tempo is usual.
     """
 
     evidence: float
     backbeat: float
+    accents: float
 
     @property
     def score(self) -> float:
         """Log-odds a second, up to a constant."""
-        return self.evidence + BACKBEAT * self.backbeat
+        return self.evidence + BACKBEAT * self.backbeat + ACCENTS * self.accents
 
 
 def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats | None = None) -> Rhythm:
@@ -86,15 +74,14 @@ def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats 
 
 def find_grids(beat: Array, heard: Features) -> list[Floats]:
     """Beats over the whole song at the tracked pulse, at other levels, and half a beat later."""
-    strength = on_clock(beat, heard.frames)
-    frames = _tempo.beat_frames(log_odds(beat.astype(np.float64)), SLOWEST_BPM, FASTEST_BPM)
-    period = _tempo.curve(frames, np.arange(heard.frames) / CLOCK)
-    smooth = beats.smoothed(strength)
-    tracked = beats.pulse(heard, smooth, period)
-    grids = [*shifted(tracked.beats_s)]
-    for ratio in RATIOS:
-        if SLOWEST_BPM <= 60 / (tracked.period_s * ratio) <= FASTEST_BPM:
-            grids += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
+    strength = beats.smoothed(on_clock(beat, heard.frames))
+    told = _tempo.curve(log_odds(beat.astype(np.float64)), np.arange(heard.frames) / CLOCK, SLOWEST_BPM, FASTEST_BPM)
+    felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, OCTAVES)
+    grids: list[Floats] = []
+    for period in (told, felt):
+        for ratio in RATIOS:
+            if SLOWEST_BPM <= 60 / (float(np.median(period)) * ratio) <= FASTEST_BPM:
+                grids += shifted(beats.pulse(heard, strength, period * ratio).beats_s)
     return [beats.extend(grid, heard.duration_s) for grid in grids]
 
 
@@ -126,6 +113,7 @@ def traits(beat: Array, onsets: beatwise.Landscape, beats_s: Floats, bars: downb
     return Traits(
         evidence=float(log_odds(near(beat, beats_s)).sum() / onsets.features.duration_s),
         backbeat=float(snare[weak].mean() - snare[~weak].mean()) if weak.any() and not weak.all() else 0.0,
+        accents=levels.score(onsets, beats_s, levels.USUAL_BPM),
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from contrafact.audio import ANALYSIS_RATE
 from contrafact.dsp.cqt import ConstantQ, HopWarning
-from contrafact.leadsheets.heuristic import features
+from contrafact.leadsheets._parts import features
 
 Array = NDArray[np.float32]
 

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from contrafact.leadsheets._parts import levels
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
 
 Floats = NDArray[np.float64]
 
 CHANGE_COST = 60.0  # log-odds for each change of the beat's length by the factor e; a frame more or less is free
 SMOOTH = 5  # beats
-USUAL_BPM = 98.0
+OCTAVE = np.sqrt(2)  # to either side of the main pace
 
 
 def beat_frames(log_odds: Floats, slowest_bpm: float, fastest_bpm: float) -> NDArray[np.int64]:
@@ -48,9 +49,18 @@ def beat_frames(log_odds: Floats, slowest_bpm: float, fastest_bpm: float) -> NDA
     return np.array(found[::-1], dtype=np.int64)
 
 
-def curve(frames: NDArray[np.int64], times_s: Floats) -> Floats:
-    """The beat's length at each time, in seconds; that of the usual tempo where there are hardly any beats."""
+def curve(log_odds: Floats, times_s: Floats, slowest_bpm: float, fastest_bpm: float) -> Floats:
+    """The beat's length at each time, in seconds; that of the usual tempo where there are hardly any beats.
+
+    It keeps within an octave around the song's main pace: which octave is the beat is decided later.
+    """
+    bounds = slowest_bpm, fastest_bpm
+    frames = beat_frames(log_odds, *bounds)
+    if len(frames) > 2:
+        main_bpm = 60 * FRAME_RATE / float(np.median(np.diff(frames)))
+        bounds = max(slowest_bpm, main_bpm / OCTAVE), min(fastest_bpm, main_bpm * OCTAVE)
+        frames = beat_frames(log_odds, *bounds)
     if len(frames) < 3:
-        return np.full(len(times_s), 60 / USUAL_BPM)
+        return np.full(len(times_s), 60 / levels.USUAL_BPM)
     gaps = median_filter(np.diff(frames).astype(np.float64), SMOOTH, mode="nearest") / FRAME_RATE
     return np.asarray(np.interp(times_s, frames[1:] / FRAME_RATE, gaps))

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import MelodyNote, Metre
-from contrafact.leadsheets.heuristic.beats import FASTEST_BPM, SLOWEST_BPM, extend
-from contrafact.leadsheets.heuristic.downbeats import Bars
+from contrafact.leadsheets._parts.beats import FASTEST_BPM, SLOWEST_BPM, extend
+from contrafact.leadsheets._parts.downbeats import Bars
 from contrafact.score import BeatGrid, Score
 
 METRES: dict[int, Metre] = {2: "6/8", 3: "3/4", 4: "4/4"}

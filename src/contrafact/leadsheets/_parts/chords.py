@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import Chord
-from contrafact.leadsheets.heuristic.beatwise import Chromas
-from contrafact.leadsheets.heuristic.key import PITCH_CLASS, flats, spell
+from contrafact.leadsheets._parts.beatwise import Chromas
+from contrafact.leadsheets._parts.key import PITCH_CLASS, flats, spell
 
 Floats = NDArray[np.float64]
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.leadsheets.heuristic import downbeats
-from contrafact.leadsheets.heuristic.beatwise import Landscape, accents, at
+from contrafact.leadsheets._parts import downbeats
+from contrafact.leadsheets._parts.beatwise import Landscape, accents, at
 
 Floats = NDArray[np.float64]
 
 SLOWEST_BPM, FASTEST_BPM = 50.0, 200.0
+USUAL_BPM = 98.0  # likeliest before listening
 GROUP = 32  # beats over which strong and weak ones must keep taking turns
 
 # (ticks a beat, first tick) on a grid of six ticks a tracked beat: shifts worth trying for each reading.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import Section
-from contrafact.leadsheets.heuristic.beatwise import Chromas, running, span_means
-from contrafact.leadsheets.heuristic.features import Features
+from contrafact.leadsheets._parts.beatwise import Chromas, running, span_means
+from contrafact.leadsheets._parts.features import Features
 
 Floats = NDArray[np.float64]
 

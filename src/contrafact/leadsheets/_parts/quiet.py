@@ -15,7 +15,7 @@ from scipy.ndimage import uniform_filter1d
 
 from contrafact.audio import Audio
 from contrafact.leadsheet import Chord, MelodyNote
-from contrafact.leadsheets.heuristic.beatwise import Chromas
+from contrafact.leadsheets._parts.beatwise import Chromas
 
 WINDOW_S = 0.25
 SMOOTH = 3  # windows

@@ -15,7 +15,7 @@ from scipy.fft import irfft, rfft
 from scipy.linalg import solveh_banded
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from contrafact.leadsheets.heuristic.features import FRAME_RATE, Array, Features, running_mean
+from contrafact.leadsheets._parts.features import FRAME_RATE, Array, Features, running_mean
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from contrafact.leadsheets.heuristic.features import FRAME_RATE, PITCH_LOW, Array, Features
+from contrafact.leadsheets._parts.features import FRAME_RATE, PITCH_LOW, Array, Features
 
 Floats = NDArray[np.float64]
 

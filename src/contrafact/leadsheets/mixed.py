@@ -1,0 +1,61 @@
+"""The rhythm and melody that the neural reader hears, with chords by signal processing.
+
+On recordings of real bands the network that learned from rendered songs is a better judge of beats, bars and lead than
+of harmony; templates over the chroma of basic-pitch, whose model learned from recordings, keep more of what sounds
+(``benchmarks/covers.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from contrafact.audio import Audio
+from contrafact.leadsheet import LeadSheet
+from contrafact.leadsheets import neural
+from contrafact.leadsheets._parts import beatwise, chords, features, stated
+from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
+from contrafact.leadsheets.neural import _listener, _melody, _rhythm
+from contrafact.registry import Card
+from contrafact.score import Transcription
+
+CARD = Card(
+    summary="Beats, bars and melody as a network hears them; chords by templates over chroma.",
+    source="The readers neural and heuristic.",
+    needs="nothing",
+    known_failures="Metres are 4/4 and 3/4; 5/4 and 7/8 slip; chords of four notes are often read as triads.",
+    license=neural.CARD.license,
+)
+TRANSCRIBER = "basic_pitch"
+networks = neural.networks
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the reader.
+
+    Attributes:
+        weights: name of weights that come along, or an ONNX file with its card beside it.
+        melody: how the melody is decoded.
+    """
+
+    weights: str = "leadsheet"
+    melody: _melody.Config = field(default_factory=_melody.Config)
+
+
+def build(config: Config = Config()) -> LeadSheetReader:
+    """A reader of lead sheets from mono audio at 22,050 Hz and its transcription.
+
+    Raises:
+        SettingsError: WEIGHTS_UNKNOWN.
+        MissingError: the weights are missing, or not those of their card.
+    """
+    listener = _listener.build(config.weights)
+
+    def read(audio: Audio, transcription: Transcription) -> LeadSheet:
+        heard = listener(audio, last=True)
+        land = beatwise.landscape(features.extract(audio, transcription))
+        rhythm = _rhythm.find_rhythm(heard.strokes, land, stated.beats(transcription.score.grid, audio.duration_s))
+        find_melody = _melody.finder(heard.melody, heard.starts, config.melody)
+        return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
+
+    return read
