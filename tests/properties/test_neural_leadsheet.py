@@ -272,7 +272,7 @@ def test_onsets_tell_the_pace_where_the_network_hears_none() -> None:
 
 
 def test_accents_tell_the_level_where_the_network_hears_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Onsets fall on the slow beats alone, which stand at a usual tempo; the network is nearly sure of the fast ones."""
+    """Onsets fall on the slow beats alone, which stand at a usual tempo; the network is sure of the fast ones."""
     fast = strokes(FAST_S, SLOW_S[::4], LENGTH_S)
     land = landscape(heard(SLOW_S, LENGTH_S))
     found = {}
@@ -280,6 +280,17 @@ def test_accents_tell_the_level_where_the_network_hears_two(monkeypatch: pytest.
         monkeypatch.setattr(_rhythm, "ACCENTS", weight)
         found[weight] = float(np.median(np.diff(_rhythm.find_rhythm(fast, land).beats_s)))
     assert found == {0.0: pytest.approx(0.55, rel=0.01), 3.0: pytest.approx(1.1, rel=0.01)}
+
+
+def test_beats_heard_everywhere_tell_nothing() -> None:
+    """Noise: the network is as sure of each moment as of any other, so the grid is the onsets', and a guess."""
+    beats = np.arange(0.7, 60, 0.5)
+    sure = np.full((int(60.5 * FRAME_RATE) + 1, 3), 0.8, np.float32)
+    rhythm = _rhythm.find_rhythm(sure, landscape(heard(beats, 60.5)))
+    assert rhythm.confidence < 0.1
+    inside = rhythm.beats_s[(rhythm.beats_s > 2) & (rhythm.beats_s < 59)]
+    assert np.abs(beats[:, None] - inside).min(axis=0).max() < 0.02
+    assert np.median(np.diff(inside)) == pytest.approx(0.5, rel=0.01)
 
 
 def test_nothing_heard_gives_a_grid_without_confidence() -> None:

@@ -40,7 +40,8 @@ class Traits:
     """What tells whether a grid is the beat.
 
     Attributes:
-        evidence: log-odds, a second, that its beats are beats: beats left out and beats made up both cost.
+        evidence: log-odds, a second, that its beats are beats, more than other moments are: beats left out and beats
+            made up both cost.
         backbeat: how much more snare there is on the weak beats of its bars than on the strong ones.
         accents: log-odds of the heuristic reader, `levels.score`: from onsets, harmony and what tempo is usual.
     """
@@ -69,13 +70,14 @@ def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats 
     heard = onsets.features
     readings = [(grid, bars_of(beat, downbeat, grid)) for grid in find_grids(beat, heard)]
     grid, bars = max(readings, key=lambda reading: traits(beat, onsets, *reading).score)
-    return Rhythm(grid, bars, float(near(beat, grid).mean()) if heard.onset.any() else 0.0)
+    return Rhythm(grid, bars, confidence(beat, grid) if heard.onset.any() else 0.0)
 
 
 def find_grids(beat: Array, heard: Features) -> list[Floats]:
     """Beats over the whole song at the tracked pulse, at other levels, and half a beat later."""
     strength = beats.smoothed(on_clock(beat, heard.frames))
-    told = _tempo.curve(log_odds(beat.astype(np.float64)), np.arange(heard.frames) / CLOCK, SLOWEST_BPM, FASTEST_BPM)
+    odds = log_odds(beat)
+    told = _tempo.curve(odds - anywhere(odds), np.arange(heard.frames) / CLOCK, SLOWEST_BPM, FASTEST_BPM)
     felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, OCTAVES)
     grids: list[Floats] = []
     for period in (told, felt):
@@ -96,9 +98,14 @@ def on_clock(row: Array, count: int) -> Array:
     return np.asarray(np.interp(times, np.arange(len(row)), row), dtype=np.float32)
 
 
+def widened(row: Array) -> Array:
+    """Each frame's largest value within `REACH` frames."""
+    return np.asarray(maximum_filter1d(row, 2 * REACH + 1))
+
+
 def near(row: Array, times_s: Floats) -> Floats:
     """The largest value within `REACH` frames of each time; `DOUBT` outside the song."""
-    widest = maximum_filter1d(row, 2 * REACH + 1)
+    widest = widened(row)
     index = np.rint(times_s * FRAME_RATE).astype(np.int64)
     inside = (index >= 0) & (index < len(row))
     return np.where(inside, widest[np.clip(index, 0, len(row) - 1)], DOUBT).astype(np.float64)
@@ -110,16 +117,29 @@ def traits(beat: Array, onsets: beatwise.Landscape, beats_s: Floats, bars: downb
     place = downbeats.positions(bars, len(beats_s), per_bar)
     weak = place % 2 == 1 if per_bar == 4 else place > 0
     snare = beatwise.snare(onsets, beats_s)
+    duration_s = onsets.features.duration_s
     return Traits(
-        evidence=float(log_odds(near(beat, beats_s)).sum() / onsets.features.duration_s),
+        evidence=float((log_odds(near(beat, beats_s)) - anywhere(log_odds(widened(beat)))).sum() / duration_s),
         backbeat=float(snare[weak].mean() - snare[~weak].mean()) if weak.any() and not weak.all() else 0.0,
         accents=levels.score(onsets, beats_s, levels.USUAL_BPM),
     )
 
 
-def log_odds(chance: Floats) -> Floats:
+def anywhere(odds: Floats) -> float:
+    """Log-odds for a beat that any moment of the song has, where the network hears beats everywhere; else 0."""
+    return max(0.0, float(np.median(odds)))
+
+
+def confidence(beat: Array, beats_s: Floats) -> float:
+    """How much surer the network is of the beats than of the moments a quarter before and after them, 0..1."""
+    gaps = np.diff(beats_s)
+    quarters = near(beat, np.concatenate([beats_s[:-1] + gaps / 4, beats_s[1:] - gaps / 4]))
+    return float(1 - np.exp(-3 * max(0.0, near(beat, beats_s).mean() - quarters.mean())))
+
+
+def log_odds(chance: Floats | Array) -> Floats:
     """Log-odds of probabilities."""
-    clipped = np.clip(chance, DOUBT, 1 - DOUBT)
+    clipped = np.clip(chance.astype(np.float64), DOUBT, 1 - DOUBT)
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
