@@ -25,7 +25,7 @@ from contrafact.leadsheet import MelodyNote
 from leadsheet import HOP_S, highest_notes, melody_scores
 from record import record
 
-READERS = ("neural", "heuristic")
+READERS = ("mixed", "neural", "heuristic")
 QUIETEST_DB = -40.0  # of the voice, below its loudest frames; what is quieter is breath and spill
 TARGET = 0.75
 LOWEST_HZ, HIGHEST_HZ = 65.0, 1050.0

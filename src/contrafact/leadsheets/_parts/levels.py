@@ -19,7 +19,7 @@ from contrafact.leadsheets._parts.beatwise import Landscape, accents, at
 Floats = NDArray[np.float64]
 
 SLOWEST_BPM, FASTEST_BPM = 50.0, 200.0
-USUAL_BPM = 98.0  # likeliest before listening
+USUAL_BPM, USUAL_OCTAVES = 98.0, 0.9  # likeliest before listening, and standard deviation
 GROUP = 32  # beats over which strong and weak ones must keep taking turns
 
 # (ticks a beat, first tick) on a grid of six ticks a tracked beat: shifts worth trying for each reading.

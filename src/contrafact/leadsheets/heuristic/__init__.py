@@ -44,7 +44,7 @@ class Config:
     """
 
     tempo_centre_bpm: float = levels.USUAL_BPM
-    tempo_octaves: float = 0.9
+    tempo_octaves: float = levels.USUAL_OCTAVES
     melody: melody.Config = field(default_factory=melody.Config)
 
     def __post_init__(self) -> None:

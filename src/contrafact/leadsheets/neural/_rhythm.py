@@ -1,8 +1,8 @@
 """Beats and bars from the network's activations.
 
-The network tells how likely a beat is at each moment, and `_tempo` their pace; the heuristic reader's dynamic programme
-tracks beats with these activations in place of onset strength, and a grid of few tempo changes is laid through the
-onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
+The network tells how likely a beat is at each moment, and `_tempo` their pace; onset strength tells another. The
+heuristic reader's dynamic programme tracks beats at either with these activations in place of onset strength, and a
+grid of few tempo changes is laid through the onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
 takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in whose
 bars the snare falls on the weak beats, and which the heuristic reader would choose.
 """
@@ -30,7 +30,6 @@ REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
 SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
 RATIOS = (1.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the pace
-OCTAVES = 0.9
 BACKBEAT, ACCENTS = 1.6, 0.26  # weights of these `Traits`; near the fit of ``benchmarks/neural_level_weights.py``
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
 
@@ -74,11 +73,13 @@ def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats 
 
 
 def find_grids(beat: Array, heard: Features) -> list[Floats]:
-    """Beats over the whole song at the tracked pulse, at other levels, and half a beat later."""
+    """Beats over the whole song at the pace of the network and at that of the onsets, at other levels of either, and
+    half a beat later.
+    """
     strength = beats.smoothed(on_clock(beat, heard.frames))
     odds = log_odds(beat)
     told = _tempo.curve(odds - anywhere(odds), np.arange(heard.frames) / CLOCK, SLOWEST_BPM, FASTEST_BPM)
-    felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, OCTAVES)
+    felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, levels.USUAL_OCTAVES)
     grids: list[Floats] = []
     for period in (told, felt):
         for ratio in RATIOS:
