@@ -15,8 +15,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def record(name: str, result: dict[str, Any]) -> Path:
-    """Write ``result`` (JSON values) under ``name`` and return the file's path."""
+    """Write ``result`` (JSON values) under ``name`` and return the file's path.
+
+    Learning curves ("curve...") that are there already stay where ``result`` has none: the run is rarely at hand.
+    """
     script = Path(sys.argv[0]).name
+    path = RESULTS / f"{name}.json"
+    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     data = {
         "command": " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
         "commit": commit(),
@@ -24,9 +29,9 @@ def record(name: str, result: dict[str, Any]) -> Path:
         "python": platform.python_version(),
         "date": date.today().isoformat(),
         **result,
+        **{k: v for k, v in known.items() if k.startswith("curve") and k not in result},
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return path
 
