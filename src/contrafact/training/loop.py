@@ -83,8 +83,12 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
-    step = _open(run, recipe, resume, state, accelerator.is_main_process)
+    _refuse_other(run, recipe, resume)
+    accelerator.wait_for_everyone()  # all have looked before one of them writes
+    if accelerator.is_main_process:
+        _open(run, recipe)
     accelerator.wait_for_everyone()
+    step = _restore(run, recipe, state)
     with _signals() as stopped:
         return _Run(recipe, run, source, state, accelerator, tell, stopped).go(step)
 
@@ -195,7 +199,7 @@ class _Run:
             game.networks[name].load_state_dict(weights)
 
     def _save(self, step: int) -> None:
-        self._accelerator.wait_for_everyone()
+        """All processes have the same state between steps, so nobody waits: one may have been stopped elsewhere."""
         if self._accelerator.is_main_process:
             facts = {"recipe": resolved(self._recipe)}
             checkpoint.save(self._run / CHECKPOINTS, Checkpoint(step, self._state.tensors(), facts), self._loop.keep)
@@ -212,22 +216,30 @@ def _view(game: Game, player: str, prepared: dict[str, Any]) -> Networks:
     return {name: prepared[name] if name in own else network for name, network in game.networks.items()}
 
 
-def _open(run: Path, recipe: Recipe, resume: bool, state: State, main: bool) -> int:
-    """Create the run's folder, or restore its newest checkpoint; the number of steps done."""
+def _refuse_other(run: Path, recipe: Recipe, resume: bool) -> None:
+    """Refuse to begin where a run is, and to resume what was begun otherwise."""
     begun = run / RECIPE
-    if begun.is_file() and not resume:
+    if not begun.is_file():
+        return
+    if not resume:
         raise SettingsError(
             "RUN_EXISTS", f"{run} holds a run already.", "Continue it with --resume, or give another -o."
         )
+    refuse_changes(_read_json(begun), recipe)
+
+
+def _open(run: Path, recipe: Recipe) -> None:
+    """The run's folder with its recipe."""
     try:
         (run / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise output_error(run, cause) from cause
-    if begun.is_file():
-        refuse_changes(_read_json(begun), recipe)
-    if main:
-        checkpoint.remove_partial(run)
-        write_text(begun, json.dumps(resolved(recipe), indent=1))
+    checkpoint.remove_partial(run)
+    write_text(run / RECIPE, json.dumps(resolved(recipe), indent=1))
+
+
+def _restore(run: Path, recipe: Recipe, state: State) -> int:
+    """Take the newest checkpoint, or the weights to start from; the number of steps done."""
     found = checkpoint.latest(run / CHECKPOINTS)
     if found is not None:
         state.restore(found.tensors)

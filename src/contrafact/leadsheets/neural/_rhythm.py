@@ -1,7 +1,7 @@
 """Beats and bars from the network's activations.
 
 The network tells how likely a beat is at each moment, and `_tempo` their pace; onset strength tells another. The
-heuristic reader's dynamic programme tracks beats at either with these activations in place of onset strength, and a
+heuristic reader's dynamic programme tracks beats at the one in the activations, at the other in the onsets, and a
 grid of few tempo changes is laid through the onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
 takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in whose
 bars the snare falls on the weak beats, and which the heuristic reader would choose.
@@ -76,15 +76,15 @@ def find_grids(beat: Array, heard: Features) -> list[Floats]:
     """Beats over the whole song at the pace of the network and at that of the onsets, at other levels of either, and
     half a beat later.
     """
-    strength = beats.smoothed(on_clock(beat, heard.frames))
     odds = log_odds(beat)
     told = _tempo.curve(odds - anywhere(odds), np.arange(heard.frames) / CLOCK, SLOWEST_BPM, FASTEST_BPM)
     felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, levels.USUAL_OCTAVES)
     grids: list[Floats] = []
-    for period in (told, felt):
+    for period, strength in ((told, on_clock(beat, heard.frames)), (felt, heard.onset)):
+        smooth = beats.smoothed(strength)
         for ratio in RATIOS:
             if SLOWEST_BPM <= 60 / (float(np.median(period)) * ratio) <= FASTEST_BPM:
-                grids += shifted(beats.pulse(heard, strength, period * ratio).beats_s)
+                grids += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
     return [beats.extend(grid, heard.duration_s) for grid in grids]
 
 
