@@ -1,10 +1,11 @@
 """Beats and bars from the network's activations.
 
 The network tells how likely a beat is at each moment, and `_tempo` their pace; onset strength tells another. The
-heuristic reader's dynamic programme tracks beats at the one in the activations, at the other in the onsets, and a
-grid of few tempo changes is laid through the onsets nearest to them. Bars are the positions that explain the downbeat activations best. In slow songs the network
-takes eighths for beats too: grids at other metrical levels are laid in the same way, and those are preferred in whose
-bars the snare falls on the weak beats, and which the heuristic reader would choose.
+heuristic reader's dynamic programme tracks beats at the one in the activations, at the other in the onsets, and a grid
+of few tempo changes is laid through the onsets nearest to them. Bars are the positions that explain the downbeat
+activations best. In slow songs the network takes eighths for beats too: grids at other metrical levels are laid in the
+same way, and those are preferred in whose bars the snare falls on the weak beats, and which the heuristic reader would
+choose.
 """
 
 from __future__ import annotations
