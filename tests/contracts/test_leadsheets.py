@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,10 +11,16 @@ from tests.conftest import BARS, BEAT_S, TUNE
 
 from contrafact import cover
 from contrafact.audio import ANALYSIS_RATE, Audio
+from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet, MelodyNote
-from contrafact.leadsheets.neural import _activations, _listener
+from contrafact.leadsheets import mixed
+from contrafact.leadsheets._parts import beatwise, downbeats, features
+from contrafact.leadsheets._parts.assembly import of_melody
+from contrafact.leadsheets._parts.chords import find_chords
+from contrafact.leadsheets.neural import _activations, _listener, _melody, _rhythm
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.score import BeatGrid, Note, Part, Score, Transcription
+from contrafact.settings import Reader
 from contrafact.theory.chords import parse
 
 EVERY = pytest.mark.parametrize("name", LEADSHEETS.names())
@@ -76,6 +83,43 @@ def test_what_a_midi_file_states_is_not_heard_again(name: str, band: Audio) -> N
     np.testing.assert_allclose(inside, np.arange(0.1, 28, 0.5), atol=1e-6)
     assert sheet.metre == "3/4"
     assert sheet.melody == tuple(MelodyNote(n.onset_s, n.duration_s, n.pitch) for n in tune)
+
+
+def test_the_mixed_reader_has_the_networks_rhythm_and_melody_and_the_templates_chords(band: Audio) -> None:
+    notes = TRANSCRIBERS.build("basic_pitch")(band)
+    found = mixed.build()(band, notes)
+    heard = _listener.build("leadsheet")(band)
+    land = beatwise.landscape(features.extract(band, notes))
+    rhythm = _rhythm.find_rhythm(heard.strokes, land)
+    np.testing.assert_array_equal(found.beats_s, rhythm.beats_s)
+    np.testing.assert_array_equal(found.downbeats_s, rhythm.beats_s[rhythm.bars.downbeats])
+    assert set(found.melody) <= set(_melody.find_melody(heard.melody, heard.starts))
+    positions = downbeats.positions(rhythm.bars, len(rhythm.beats_s), 4)
+    chords = find_chords(land.sums, rhythm.beats_s, positions, 4, found.key, band.duration_s)
+    assert [c.symbol for c in found.chords if c.symbol != "N"] == [c.symbol for c in chords if c.symbol != "N"]
+
+
+def test_settings_of_the_mixed_reader_reach_the_network(band: Audio) -> None:
+    notes = TRANSCRIBERS.build("basic_pitch")(band)
+    assert not mixed.build(mixed.Config(melody=_melody.Config(shortest_s=60.0)))(band, notes).melody
+    with pytest.raises(SettingsError, match="nobody"):
+        mixed.build(mixed.Config(weights="nobody"))
+
+
+def test_readers_are_those_that_may_be_asked_for() -> None:
+    assert set(get_args(Reader)) == set(LEADSHEETS.names())
+    for name in LEADSHEETS.names():
+        reader = LEADSHEETS.module(name)
+        assert reader.TRANSCRIBER in TRANSCRIBERS.names()
+        assert all(len(digest) == 64 for digest in reader.networks().values())
+    assert all(len(TRANSCRIBERS.module(name).network()) == 64 for name in TRANSCRIBERS.names())
+
+
+def test_a_melody_of_a_few_notes_in_a_long_song_is_doubtful() -> None:
+    notes = tuple(MelodyNote(k, 0.5, 60, 0.9) for k in range(4))
+    assert of_melody(notes, 8.0) == pytest.approx(0.9)
+    assert of_melody(notes, 100.0) < 0.2
+    assert of_melody((), 100.0) == 0
 
 
 def test_the_network_listens_once_for_transcriber_and_reader(band: Audio, monkeypatch: pytest.MonkeyPatch) -> None:

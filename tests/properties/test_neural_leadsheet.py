@@ -282,6 +282,31 @@ def test_accents_tell_the_level_where_the_network_hears_two(monkeypatch: pytest.
     assert found == {0.0: pytest.approx(0.55, rel=0.01), 3.0: pytest.approx(1.1, rel=0.01)}
 
 
+def test_the_network_tells_the_pace_where_onsets_mislead() -> None:
+    """Onsets are steady at another pace; loud in the network's ears are the beats."""
+    beats = np.arange(0.7, 60, 60 / 100)
+    onsets = np.arange(0.7, 60, 60 / 132)
+    rhythm = _rhythm.find_rhythm(strokes(beats, beats[::4], 60.5), landscape(heard(onsets, 60.5)))
+    assert np.median(np.diff(rhythm.beats_s)) == pytest.approx(0.6, rel=0.01)
+
+
+def test_beats_may_fall_between_the_onsets() -> None:
+    """Music on the off-beats alone: the onsets are half a beat late, and the network knows."""
+    beats = np.arange(0.7, 60, 0.6)
+    grids = _rhythm.find_grids(strokes(beats + 0.3, beats[::4], 60.5)[:, 0], heard(beats + 0.3, 60.5))
+    assert any(np.abs(beats[5:90, None] - grid).min(axis=1).max() < 0.03 for grid in grids)
+
+
+def test_a_pace_is_heard_over_a_floor_of_doubt() -> None:
+    """Everything is a beat to the network, but every 0.6 s a little more so, and between them a little less."""
+    odds = np.full(int(60 * FRAME_RATE), 1.0)
+    for frame in np.rint(np.arange(0.3, 60, 0.6) * FRAME_RATE).astype(int):
+        odds[frame - 5 : frame + 6] = 0.5
+    odds[np.rint(np.arange(0.6, 60, 0.6) * FRAME_RATE).astype(int)] = 3.0
+    chance = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    np.testing.assert_allclose(_rhythm.pace(chance, np.arange(5, 55, 1.0)), 0.6, rtol=0.02)
+
+
 def test_beats_heard_everywhere_tell_nothing() -> None:
     """Noise: the network is as sure of each moment as of any other, so the grid is the onsets', and a guess."""
     beats = np.arange(0.7, 60, 0.5)
@@ -413,6 +438,8 @@ def test_a_shy_voice_is_heard_but_silence_is_not_made_to_sing() -> None:
 
     assert heard(share=0.0) == []
     assert heard(share=0.5) == [60]
+    only = _melody.find_melody(shy, silent, _melody.Config(share=0.5))[0]
+    assert only.confidence > 0.8, "if anything is sung, it is this pitch"
     assert heard(share=0.5, voicing_most=0.5) == []
     assert _melody.find_melody(melody_of([], 5), silent) == ()
     for wrong in ({"share": 1.0}, {"voicing": 2.0, "voicing_most": 1.0}):

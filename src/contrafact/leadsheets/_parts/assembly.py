@@ -13,6 +13,7 @@ from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote
 from contrafact.leadsheets._parts import beatwise, downbeats, key, quiet, sections, stated
 from contrafact.score import BeatGrid, Score, Transcription
 
+SPARSE = 0.15  # share of a song that its melody fills at least
 LeadSheetReader = Callable[[Audio, Transcription], LeadSheet]
 ChordFinder = Callable[[beatwise.Chromas, NDArray[np.float64], NDArray[np.int64], int, str, float], tuple[Chord, ...]]
 """From chroma, beats, their positions in the bar, beats a bar, key and length of the song to gapless chords."""
@@ -83,10 +84,18 @@ def assemble(
             "downbeats": bars.confidence,
             "key": key_confidence,
             "chords": _over_time(chords),
-            "melody": float(np.mean([n.confidence for n in melody])) if melody else 0.0,
+            "melody": of_melody(melody, audio.duration_s),
             "sections": float(np.mean([s.confidence for s in form])),
         },
     )
+
+
+def of_melody(melody: tuple[MelodyNote, ...], duration_s: float) -> float:
+    """Mean confidence of the notes; less where they fill hardly any of the song."""
+    if not melody:
+        return 0.0
+    share = sum(n.duration_s for n in melody) / duration_s
+    return float(np.mean([n.confidence for n in melody])) * min(1.0, share / SPARSE)
 
 
 def _over_time(chords: tuple[Chord, ...]) -> float:

@@ -39,11 +39,11 @@ def build(name: str, threads: int = 0) -> Listener:
         if audio.sample_rate != ANALYSIS_RATE or len(audio.samples) != 1:
             raise ValueError(f"the network listens to mono audio at {ANALYSIS_RATE} Hz")
         mark = path, hashlib.blake2b(audio.samples[0].data, digest_size=16).digest()
-        if mark not in _heard:
-            found = activations(session, audio.samples[0], threads or cores(), told)
-            _heard.clear()
+        found = _heard.pop(mark, None) or activations(session, audio.samples[0], threads or cores(), told)
+        _heard.clear()
+        if not last:
             _heard[mark] = found
-        return _heard.pop(mark) if last else _heard[mark]
+        return found
 
     return listen
 

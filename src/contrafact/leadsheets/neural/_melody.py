@@ -55,7 +55,7 @@ def finder(melody: Array, starts: Array, config: Config) -> MelodyFinder:
 
 
 def find_melody(melody: Array, starts: Array, config: Config = Config()) -> tuple[MelodyNote, ...]:
-    """Notes in order, at most one at a time, with confidences.
+    """Notes in order, at most one at a time; their confidence is that of the pitch, if there is a melody at all.
 
     Args:
         melody: (frames, 67) log-probabilities of pitches and rest.
@@ -66,12 +66,13 @@ def find_melody(melody: Array, starts: Array, config: Config = Config()) -> tupl
     struck = _peaks(starts, config.restrike)
     cuts = np.flatnonzero((np.diff(path) != 0) | struck[1:]) + 1
     edges = np.concatenate([[0], cuts, [len(path)]])
+    voiced = np.log(np.maximum(-np.expm1(melody[:, REST].astype(np.float64)), 1e-9))
     notes: list[MelodyNote] = []
     for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         pitch = int(path[a])
         if pitch == REST or (b - a) / FRAME_RATE < config.shortest_s:
             continue
-        confidence = float(np.exp(melody[a:b, pitch].mean()))
+        confidence = min(1.0, float(np.exp((melody[a:b, pitch] - voiced[a:b]).mean())))
         notes.append(MelodyNote(_edge(a), _edge(b) - _edge(a), LOWEST_MELODY + pitch, round(confidence, 4)))
     return tuple(notes)
 

@@ -77,8 +77,7 @@ def find_grids(beat: Array, heard: Features) -> list[Floats]:
     """Beats over the whole song at the pace of the network and at that of the onsets, at other levels of either, and
     half a beat later.
     """
-    odds = log_odds(beat)
-    told = _tempo.curve(odds - anywhere(odds), np.arange(heard.frames) / CLOCK, SLOWEST_BPM, FASTEST_BPM)
+    told = pace(beat, np.arange(heard.frames) / CLOCK)
     felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, levels.USUAL_OCTAVES)
     grids: list[Floats] = []
     for period, strength in ((told, on_clock(beat, heard.frames)), (felt, heard.onset)):
@@ -87,6 +86,12 @@ def find_grids(beat: Array, heard: Features) -> list[Floats]:
             if SLOWEST_BPM <= 60 / (float(np.median(period)) * ratio) <= FASTEST_BPM:
                 grids += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
     return [beats.extend(grid, heard.duration_s) for grid in grids]
+
+
+def pace(beat: Array, times_s: Floats) -> Floats:
+    """Length of the network's beats at each time, in seconds."""
+    odds = log_odds(beat)
+    return _tempo.curve(odds - anywhere(odds), times_s, SLOWEST_BPM, FASTEST_BPM)
 
 
 def shifted(beats_s: Floats) -> tuple[Floats, Floats]:
