@@ -4,9 +4,10 @@
                                    [--run DIR]
 
 The songs are those of ``leadsheet_manifest.json``, chosen by the rule in `choose_manifest`. Results go to
-``benchmarks/results/leadsheet.json``. With ``--hard`` the test songs are played and recorded as
-``leadsheet_hard.json`` says, drawn by `choose_hard`: leads that drown in the band, loud drums, rooms, MP3, sung leads,
-and a soundfont that nothing was trained on (Debian: timgm6mb-soundfont); results go to ``results/leadsheet-hard.json``.
+``benchmarks/results/leadsheet-NAME.json``, NAME being the reader, the default one without ``--method``. With ``--hard``
+the test songs are played and recorded as ``leadsheet_hard.json`` says, drawn by `choose_hard`: leads that drown in the
+band, loud drums, rooms, MP3, sung leads, and a soundfont that nothing was trained on (Debian: timgm6mb-soundfont);
+results go to ``results/leadsheet-hard-NAME.json``.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet, MelodyNote
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.score import Note, Part, Score, Transcription
+from contrafact.settings import Settings
 from record import record
 
 HERE = Path(__file__).resolve().parent
+DEFAULT = Settings().reader
 MANIFEST = HERE / "leadsheet_manifest.json"
 HARD_MANIFEST = HERE / "leadsheet_hard.json"
 UNSEEN_FONTS = ("/usr/share/sounds/sf2/TimGM6mb.sf2", "/usr/share/soundfonts/TimGM6mb.sf2")
@@ -159,23 +162,23 @@ def hard_production(name: str) -> Production:
     return replace(production, soundfont=font)
 
 
-def load(name: str, work: Path, hard: bool = False) -> Case:
+def load(name: str, work: Path, hard: bool = False, method: str = DEFAULT) -> Case:
     """Song ``name`` of the manifest, rendered and transcribed; audio and activations are kept in ``work``."""
-    return _load_hard(name, work) if hard else _load_plain(name, work)
+    return (_load_hard if hard else _load_plain)(name, work, method)
 
 
-def _load_plain(name: str, work: Path) -> Case:
+def _load_plain(name: str, work: Path, method: str) -> Case:
     song = songs.produce(pop909.read(name), manifest()["production_seed"])
     stem = work / f"{name}-{_digest(song)}"
     if not stem.with_suffix(".flac").exists():
         mono = songs.render(song)[0].samples.mean(axis=0)
         low = soxr.resample(mono, songs.SAMPLE_RATE, SAMPLE_RATE)
         replace_file(stem.with_suffix(".flac"), lambda f: soundfile.write(f, low, SAMPLE_RATE))
-    audio, heard = _heard(stem)
+    audio, heard = _heard(stem, method)
     return Case(audio, heard, song.lead, song.sheet, song.music_s, songs.melody_frames(song.sheet, HOP_S))
 
 
-def _load_hard(name: str, work: Path) -> Case:
+def _load_hard(name: str, work: Path, method: str) -> Case:
     production = hard_production(name)
     arrangement = maker.arrange(tunes.read("pop909", name), production, split="test")
     stem = work / f"{name}-hard-{hashlib.sha256(repr((arrangement.score, production)).encode()).hexdigest()[:8]}"
@@ -183,20 +186,22 @@ def _load_hard(name: str, work: Path) -> Case:
         song = maker.record(arrangement, SAMPLE_RATE)
         replace_file(stem.with_suffix(".flac"), lambda f: soundfile.write(f, song.mix, SAMPLE_RATE))
         replace_file(stem.with_suffix(".f0.npy"), lambda f: np.save(f, song.truth.melody_hz))
-    audio, heard = _heard(stem)
+    audio, heard = _heard(stem, method)
     melody_hz = np.load(stem.with_suffix(".f0.npy")).astype(np.float64)
     frames = np.arange(len(melody_hz)) / FRAME_RATE, melody_hz
     return Case(audio, heard, production.lead, arrangement.sheet, arrangement.music_s, frames)
 
 
-def _heard(stem: Path) -> tuple[Audio, Transcription]:
-    """The stored recording, and its transcription, which is made where it is not stored."""
+def _heard(stem: Path, method: str) -> tuple[Audio, Transcription]:
+    """The stored recording, and its transcription for a reader, which is made where it is not stored."""
     samples, _ = soundfile.read(stem.with_suffix(".flac"), dtype="float32")
     audio = Audio(samples[np.newaxis], SAMPLE_RATE)
-    if not stem.with_suffix(".npz").exists():
-        heard = TRANSCRIBERS.build("basic_pitch")(audio)
-        replace_file(stem.with_suffix(".npz"), lambda f: np.savez(f, **pack(heard)))
-    return audio, unpack(stem.with_suffix(".npz"))
+    transcriber = LEADSHEETS.module(method).TRANSCRIBER
+    kept = stem.with_suffix(f".{transcriber}.npz")
+    if not kept.exists():
+        heard = TRANSCRIBERS.build(transcriber)(audio)
+        replace_file(kept, lambda f: np.savez(f, **pack(heard)))
+    return audio, unpack(kept)
 
 
 def _digest(song: songs.BandSong) -> str:
@@ -227,7 +232,7 @@ def unpack(path: Path) -> Transcription:
         return Transcription(Score((Part("piano", 0, notes),)), float(stored["frame_rate"]), **arrays)
 
 
-def score_song(case: Case, method: str = "heuristic") -> dict[str, float]:
+def score_song(case: Case, method: str = DEFAULT) -> dict[str, float]:
     """All figures of one song; ``*_baseline`` are those of plain methods on the same input."""
     started = time.perf_counter()
     sheet = LEADSHEETS.build(method)(case.audio, case.transcription)
@@ -354,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Lead sheets against truth on rendered pop songs.")
     parser.add_argument("--split", choices=["test", "tune"], default="test")
     parser.add_argument("--hard", action="store_true", help="the hard productions of the test songs")
-    parser.add_argument("--method", default="heuristic", help="which lead-sheet reader")
+    parser.add_argument("--method", default=DEFAULT, help="which lead-sheet reader")
     parser.add_argument("--songs", nargs="*", help="only these (results are then printed, not written)")
     parser.add_argument("--work", type=Path, help="keep rendered audio and activations here")
     parser.add_argument("--run", type=Path, help="add the learning curve of a training run")
@@ -365,7 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name in names:
-            case = load(name, options.work or Path(temporary), options.hard)
+            case = load(name, options.work or Path(temporary), options.hard, options.method)
             rows[name] = score_song(case, options.method)
             print(_line(name, case.lead, rows[name]), flush=True)
             if options.work is None:
@@ -376,9 +381,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(_line("median", "", result["median"]))
     targets = HARD_TARGETS if options.hard else TARGETS
     if not options.songs and options.split == "test":
-        suffix = "" if options.method == "heuristic" else f"-{options.method}"
         found = _result(rows, result, targets, options.hard) | ({"curve": curve(options.run)} if options.run else {})
-        record(f"leadsheet{'-hard' if options.hard else ''}{suffix}", found)
+        record(f"leadsheet-{'hard-' if options.hard else ''}{options.method}", found)
     return int(any(result["mean"][k] < target for k, target in targets.items()))
 
 

@@ -29,11 +29,19 @@ def record(name: str, result: dict[str, Any]) -> Path:
         "python": platform.python_version(),
         "date": date.today().isoformat(),
         **result,
-        **{k: v for k, v in known.items() if k.startswith("curve") and k not in result},
+        **_curves(known, result),
     }
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _curves(known: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """Learning curves that ``result`` lacks, and where they come from."""
+    kept = {k: v for k, v in known.items() if k.startswith("curve") and k not in result}
+    if kept:
+        kept.setdefault("curves_from", f"commit {known['commit']}, {known['date']}")
+    return kept
 
 
 def commit() -> str:

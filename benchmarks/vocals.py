@@ -3,7 +3,7 @@
     python benchmarks/vocals.py
 
 The songs are those of the data whose voice is there by itself; its fundamental is that of pYIN (Mauch and Dixon, ICASSP
-2014; librosa), where the voice is loud enough to be heard. Both readers, and the highest transcribed note, hear the mix
+2014; librosa), where the voice is loud enough to be heard. All readers, and the highest transcribed note, hear the mix
 alone. Results go to ``benchmarks/results/vocals.json``.
 """
 

@@ -216,10 +216,11 @@ def transcribe(
     """
     if heard.score is not None:
         return painted(heard.score, heard.analysis.duration_s)
-    name = cache.key(heard.digest, (preview_s, reader))
+    transcriber = LEADSHEETS.module(reader).TRANSCRIBER  # readers may share one
+    name = cache.key(heard.digest, (preview_s, transcriber))
     known = cache.load_transcription(name)
     if known is None:
-        known = TRANSCRIBERS.build(LEADSHEETS.module(reader).TRANSCRIBER)(heard.analysis, told)
+        known = TRANSCRIBERS.build(transcriber)(heard.analysis, told)
         cache.save_transcription(name, known)
     return known
 
