@@ -49,7 +49,7 @@ Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12: the melody m
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]
 ReaderName = Annotated[
     Reader,
-    typer.Option(help="Who listens: our network, basic-pitch and signal processing, or both."),
+    typer.Option(help="Who listens: both of the following, our network, or basic-pitch and signal processing."),
 ]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
@@ -184,6 +184,7 @@ def leadsheet(
     from contrafact.files import write_text
     from contrafact.leadsheet import to_json
     from contrafact.musicxml import write_leadsheet
+    from contrafact.report.facts import doubts
 
     _suffix(out, ".json", ".musicxml")
     with heard(song) as sound:
@@ -193,6 +194,9 @@ def leadsheet(
     else:
         write_leadsheet(sheet, out, song.stem)
     print(out)
+    print(_facts(round(sheet.tempo_bpm, 3), sheet.metre, sheet.key))
+    for doubt in doubts(sheet):
+        print(f"note: {doubt}")
 
 
 @app.command()
@@ -256,6 +260,10 @@ cli_prepare.register(app)
 cli_train.register(app)
 
 
+def _facts(tempo_bpm: float, metre: str, key: str) -> str:
+    return f"heard: {tempo_bpm:.1f} beats a minute, {metre}, {key if key != 'N' else 'no key'}"
+
+
 def _suffix(path: Path, *known: str) -> None:
     if path.suffix.lower() not in known:
         raise SettingsError("SETTING_VALUE", f"{path.name!r} has no known ending.", f"Use {' or '.join(known)}.")
@@ -293,6 +301,7 @@ class _Shown:
             self._line(event="skipped" if skipped else "done", song=str(song), folder=str(folder), **told)
             return
         print(f"{song.name}: {'already done' if skipped else 'done'}, {folder}")
+        print(f"  {_facts(*(report['song'][k] for k in ('tempo_bpm', 'metre', 'key')))}")
         for row in report["figures"]["summary"]:
             anchors = f"copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
             print(f"  {row['label']:34} {row['value']:>12}   {anchors}")

@@ -52,13 +52,13 @@ MAX_SHEET_BYTES = 64 << 20
 Progress = Callable[[str, float], None]
 # the stages, and the share of the whole job that each takes on two cores
 STAGES = {
-    "decode": 0.06,
-    "transcribe": 0.25,
-    "lead sheet": 0.11,
-    "arrange": 0.04,
-    "render": 0.13,
-    "mix": 0.33,
-    "report": 0.08,
+    "decode": 0.05,
+    "transcribe": 0.21,
+    "lead sheet": 0.24,
+    "arrange": 0.03,
+    "render": 0.11,
+    "mix": 0.29,
+    "report": 0.07,
 }
 
 

@@ -50,7 +50,7 @@ class Settings:
         preview_s: cover only so many seconds from the start; 0 covers the whole song.
         soundfont: path of an SF2 or SF3 file; "" finds FluidR3_GM.
         format: audio format of the results.
-        reader: who hears notes and lead sheet: the network, basic-pitch and signal processing, or some of both.
+        reader: who hears notes and lead sheet: the network, basic-pitch and signal processing, or both ("mixed").
     """
 
     style: str = "jazz-trio"

@@ -1,12 +1,14 @@
 """Lead-sheet JSON: what we write we read back; what a user may have broken is refused with its place."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
+from contrafact.report.facts import doubts
 from contrafact.theory.chords import parse
 
 mir_chord = pytest.importorskip("mir_eval").chord
@@ -130,3 +132,16 @@ def test_the_grammar_refuses_what_mir_eval_refuses(symbol):
     assert not HARTE.fullmatch(symbol)
     with pytest.raises(mir_chord.InvalidChordException):
         mir_chord.encode(symbol) if symbol else mir_chord.encode("?")
+
+
+def test_doubts_name_what_is_missing_once() -> None:
+    sure = replace(sheet(), confidence={"melody": 0.9, "chords": 0.9, "beats": 0.9})
+    assert doubts(sure) == []
+    assert ["melody" in d for d in doubts(replace(sure, confidence={"melody": 0.1}))] == [True]
+    tuneless = replace(sure, melody=(), confidence={"melody": 0.0, "beats": 0.1})
+    assert sum("melody" in d for d in doubts(tuneless)) == 1
+    assert sum("beat" in d for d in doubts(tuneless)) == 1
+    assert "harmony" in doubts(tuneless)[-1]
+    drums = replace(tuneless, chords=(Chord(0.0, sure.duration_s, "N"),), confidence={"melody": 0.0, "chords": 0.0})
+    assert ["chords" in d for d in doubts(drums)] == [True]
+    assert "harmony" not in doubts(drums)[0]

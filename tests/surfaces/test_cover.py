@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -273,7 +274,8 @@ def test_the_reader_that_is_asked_for_listens(band_recording, tmp_path):
     found = {}
     for reader in ("neural", "heuristic"):
         target = tmp_path / f"{reader}.json"
-        assert contrafact("leadsheet", band_recording, "-o", target, "--reader", reader).returncode == 0
+        told = contrafact("leadsheet", band_recording, "-o", target, "--reader", reader, check=True).stdout
+        assert re.search(r"heard: \d+\.\d beats a minute, 4/4, [A-G]", told)
         found[reader] = target.read_text()
         contrafact("transcribe", band_recording, "-o", tmp_path / f"{reader}.mid", "--reader", reader, check=True)
     assert found["neural"] != found["heuristic"]

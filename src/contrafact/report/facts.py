@@ -186,12 +186,19 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
 
 def warnings(made: Made) -> list[str]:
     """What a user should know about this cover."""
-    found = list(made.heard.source.warnings)
-    confidence = made.original.confidence
-    found += [text for name, (least, text) in UNSURE.items() if confidence.get(name, 1.0) < least]
-    if not made.original.melody:
-        found.append("No melody was found; the cover has harmony and rhythm only.")
-    return found
+    return [*made.heard.source.warnings, *doubts(made.original)]
+
+
+def doubts(sheet: LeadSheet) -> list[str]:
+    """What a user should know about a lead sheet that was heard."""
+    unsure = {k: text for k, (least, text) in UNSURE.items() if sheet.confidence.get(k, 1.0) < least}
+    if sheet.melody:
+        return list(unsure.values())
+    unsure.pop("melody", None)
+    if all(chord.symbol == "N" for chord in sheet.chords):
+        unsure.pop("chords", None)
+        return [*unsure.values(), "Neither melody nor chords were found; only rhythm can be covered."]
+    return [*unsure.values(), "No melody was found; there is harmony and rhythm only."]
 
 
 def source_loudness(recording: Recording) -> float:
