@@ -19,10 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.config import from_mapping
 from contrafact.registry import Card
 from contrafact.representation import Representation
-from contrafact.runtime import open_session
 from contrafact.vocoders import griffin_lim
 from contrafact.vocoders._phase_recovery import Rounds
 from contrafact.vocoders._phase_recovery import griffin_lim as recovered
@@ -162,7 +160,5 @@ class Vocoder:
     @cached_property
     def _opened(self) -> tuple[InferenceSession, Config]:
         """The network, and the settings that fit it."""
-        name, folder = weights.place(self.config.weights)
-        learned = from_mapping(Config, weights.card(name, folder).config, name)
-        fitting = replace(self.config, **{key: getattr(learned, key) for key in LEARNED})
-        return open_session(weights.locate(name, folder), self.config.threads), fitting
+        session, learned = weights.open_network(self.config.weights, Config, self.config.threads)
+        return session, replace(self.config, **{key: getattr(learned, key) for key in LEARNED})

@@ -17,11 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.config import from_mapping
 from contrafact.dsp.mel import Mel
 from contrafact.registry import Card
 from contrafact.representation import Representation
-from contrafact.runtime import open_session
 from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
 from contrafact.vocoders.vocos import _spectra
 
@@ -152,12 +150,9 @@ class Vocoder:
     @cached_property
     def _opened(self) -> tuple[InferenceSession, Config]:
         """The network, and the settings that fit it."""
-        config, (name, folder) = self.config, weights.place(self.config.weights)
-        learned = from_mapping(Config, weights.card(name, folder).config, name)
-        fitting = replace(
-            learned, iterations=config.iterations, agreements=config.agreements, threads=config.threads
-        )
-        return open_session(weights.locate(name, folder), config.threads), fitting
+        config = self.config
+        session, learned = weights.open_network(config.weights, Config, config.threads)
+        return session, replace(learned, iterations=config.iterations, agreements=config.agreements)
 
 
 def _one(session: InferenceSession, config: Config, log_mel: Floats) -> Floats:

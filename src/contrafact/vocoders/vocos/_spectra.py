@@ -6,10 +6,12 @@ Shapes: B batch, M mel bins, K = window_samples // 2 + 1 frequencies, F frames.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.dsp._arrays import Array, namespace
+from contrafact.dsp._arrays import Array, as_real, namespace
 from contrafact.dsp.mel import Mel
 from contrafact.dsp.stft import istft, stft
 from contrafact.vocoders._phase_recovery import Recovery, Rounds
@@ -17,8 +19,9 @@ from contrafact.vocoders._phase_recovery import Recovery, Rounds
 Floats = NDArray[np.float32]
 INVERSE_STEPS = 4  # of the mel inverse: more change the magnitudes by less than the network does
 MOMENTUM = 0.99
-QUIET = 1e-4  # magnitudes below are silence: the network leaves them as they are, and all count alike
-LEAST = 1e-7  # magnitude that stands for silence, so that logarithms stay finite
+LEAST_SHARE = 0.03  # of the mean magnitude around, which the inverse is raised to: its zeros could not be changed
+SILENT = 1e-7  # magnitude that the network leaves as it is
+QUIET = 1e-4  # magnitudes below count alike
 CORRECTIONS = 4  # of the answered magnitudes towards the mel bins
 LARGEST_CORRECTION = 3.0  # in natural logarithms
 AGREEMENT_MOMENTUM = 0.9
@@ -27,14 +30,27 @@ LARGEST_GAIN = 8.0  # change of a log magnitude
 
 
 def told(mel: Mel, log_mel: Array) -> Array:
-    """Magnitudes (..., K, F) that the mel bins (..., M, F) tell; bins that stand at the floor tell of silence."""
+    """Magnitudes (..., K, F) that the mel bins (..., M, F) tell: `SILENT` where all bins around stand at the floor."""
     xp = namespace(log_mel)
-    above = xp.clip(xp.exp(log_mel) - mel.floor, LEAST * mel.floor, None)
-    return xp.clip(mel.magnitudes(xp.log(above), INVERSE_STEPS), LEAST, None)
+    heard = xp.where(log_mel > np.log(mel.floor) + 0.02, xp.exp(log_mel), 0 * log_mel)
+    around = xp.matmul(as_real(_around(mel), log_mel), heard)
+    inverse = mel.magnitudes(xp.log(xp.clip(heard, SILENT * mel.floor, None)), INVERSE_STEPS)
+    sounding = xp.clip(xp.maximum(inverse, LEAST_SHARE * around), 2 * SILENT, None)
+    return xp.where(around > SILENT, sounding, 0 * sounding + SILENT)
+
+
+@lru_cache(maxsize=4)
+def _around(mel: Mel) -> NDArray[np.float64]:
+    """From mel bins to the mean magnitude around each frequency, (K, M); what lies in no bin is as its neighbour."""
+    bank = mel.filterbank()
+    inside = np.flatnonzero(bank.sum(axis=0))
+    nearest = inside[np.abs(np.arange(bank.shape[1])[:, None] - inside).argmin(axis=1)]
+    shares = bank[:, nearest] / bank[:, nearest].sum(axis=0)
+    return np.asarray((shares / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9)).T)
 
 
 def features(log_mel: Array, magnitudes: Array) -> Array:
-    """What the network sees of mel bins (..., M, F) and of the magnitudes (..., K, F) that they tell: (..., M + K, F)."""
+    """What the network sees: mel bins (..., M, F) and the log magnitudes that they tell, (..., M + K, F) in all."""
     xp = namespace(log_mel)
     return xp.concat([log_mel, xp.log(xp.clip(magnitudes, QUIET, None))], axis=-2)
 
@@ -42,7 +58,8 @@ def features(log_mel: Array, magnitudes: Array) -> Array:
 def refined(magnitudes: Array, gain: Array) -> Array:
     """Magnitudes (..., K, F) after the network's change (..., K, F) of their logarithms; silence stays silent."""
     xp = namespace(magnitudes)
-    return magnitudes * xp.exp(xp.where(magnitudes > QUIET, xp.clip(gain, -LARGEST_GAIN, LARGEST_GAIN), 0 * gain))
+    change = xp.exp(xp.clip(gain, -LARGEST_GAIN, LARGEST_GAIN))
+    return xp.where(magnitudes > SILENT, magnitudes * change, magnitudes)
 
 
 def from_scratch(answer: Array) -> Array:

@@ -19,7 +19,6 @@ from contrafact.vocoders.vocos import Config, _spectra
 from contrafact.vocoders.vocos._augment import augmented
 
 
-
 @dataclass(frozen=True)
 class Training:
     """Weights of the losses; the first two are those of a network that answers magnitudes alone.
@@ -55,6 +54,7 @@ class Data:
     frames: int = 64
     augment: bool = True
     held_out: int = 8
+
 
 MAPS = 4  # that the blocks give for each frequency; the first goes straight to the answer
 SPREAD = 3.0  # of log magnitudes, roughly
@@ -109,7 +109,7 @@ class Vocos(nn.Module):
 class Sharpen(nn.Module):
     """Convolutions over frequencies and frames, which see what the mel bins tell of each place and of its neighbours.
 
-    What a frame's blocks pass on is a few numbers for all of its frequencies; the fine shape of each peak is found here.
+    What a frame's blocks pass on is few numbers for all of its frequencies; the fine shape of each peak is found here.
     """
 
     def __init__(self, channels: int) -> None:
