@@ -100,6 +100,15 @@ def test_rounds_and_agreements_count(untrained: str) -> None:
     assert mels[1] < 0.7 * mels[0]
 
 
+def test_a_song_in_pieces_has_no_seams(untrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(4 * 22_050)
+    log_mel = MEL.forward(hiss).astype(np.float32)[None]
+    vocoder = vocos.build(vocos.Config(weights=untrained, iterations=4, agreements=8))
+    whole = vocoder(log_mel)
+    monkeypatch.setattr(_spectra, "PIECE", 70)
+    np.testing.assert_allclose(vocoder(log_mel), whole, atol=1e-3)
+
+
 def test_a_network_that_answers_phases_plays_them(tmp_path: Path) -> None:
     config = vocos.Config(width=16, inner=16, layers=1, phases="answered")
     file = write("vocoders/vocos", config, tmp_path / "scratch.onnx")

@@ -6,6 +6,8 @@ Shapes: B batch, M mel bins, K = window_samples // 2 + 1 frequencies, F frames.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +27,8 @@ QUIET = 1e-4  # magnitudes below count alike
 CORRECTIONS = 4  # of the answered magnitudes towards the mel bins
 LARGEST_CORRECTION = 3.0  # in natural logarithms
 AGREEMENT_MOMENTUM = 0.9
+AGREEMENT_MARGIN = 24  # frames; what lies further away changes a piece by less than anyone hears
+PIECE = 512  # frames in memory at a time
 LOUDEST = 5.0  # log magnitude at which the paper's head is cut off: exp(5) = 148; theirs is 100
 LARGEST_GAIN = 8.0  # change of a log magnitude
 
@@ -90,11 +94,22 @@ def corrected(mel: Mel, magnitudes: Floats, log_mel: Floats, times: int) -> Floa
 
 
 def agreeing(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
-    """Samples (F * hop,) whose own mel spectrogram is nearer to ``log_mel`` (M, F).
+    """Samples (F * hop,) whose own mel spectrogram is nearer to ``log_mel`` (M, F), piece by piece.
 
     As the fast Griffin-Lim, but each round sets the magnitudes that are nearest to the sound's own among those with the
     given mel bins.
     """
+    if not times:
+        return samples
+    frames = samples.reshape(-1, mel.hop_samples)
+    made = np.empty_like(frames)
+    for piece in pieces(len(frames), AGREEMENT_MARGIN):
+        agreed = _agreed(mel, frames[piece.seen].reshape(-1), log_mel[:, piece.seen], times)
+        made[piece.made] = agreed.reshape(-1, mel.hop_samples)[piece.inside]
+    return made.reshape(-1)
+
+
+def _agreed(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
     before: Array = None
     for _ in range(times):
         now = stft(samples, mel.window_samples, mel.hop_samples)[..., : log_mel.shape[-1]]
@@ -103,3 +118,23 @@ def agreeing(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
         changed = ahead * (corrected(mel, size, log_mel, 1) / size)
         samples = np.asarray(istft(changed, len(samples), mel.window_samples, mel.hop_samples), dtype=np.float32)
     return samples
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Frames of a long song that are made at a time, and those, a margin more on each side, that are seen for it."""
+
+    made: slice
+    seen: slice
+
+    @property
+    def inside(self) -> slice:
+        """Those that are made, counted from the first that is seen."""
+        return slice(self.made.start - self.seen.start, self.made.stop - self.seen.start)
+
+
+def pieces(frames: int, margin: int) -> Iterator[Piece]:
+    """All frames in pieces of `PIECE` at most."""
+    for begin in range(0, frames, PIECE):
+        end = min(begin + PIECE, frames)
+        yield Piece(slice(begin, end), slice(max(0, begin - margin), min(frames, end + margin)))
