@@ -33,8 +33,8 @@ CARD = Card(
     summary="Mel spectrograms to sound by a small network at frame rate and an inverse Fourier transform.",
     source="Siuzdak, Vocos, 2023; with phases by the fast Griffin-Lim in place of phases from scratch",
     needs="nothing: its weights come along",
-    known_failures="Noise and attacks are no sharper than Griffin-Lim's; fine detail above 4 kHz, which the mel bins do "
-    "not tell, is guessed.",
+    known_failures="Noise and attacks are little better than Griffin-Lim's; what mel bins above 4 kHz do not tell of "
+    "single partials is guessed.",
 )
 
 
