@@ -117,12 +117,12 @@ class Sharpen(nn.Module):
         self.first = nn.Conv2d(1 + MAPS, channels, (9, 3), padding=(4, 1))
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         self.last = nn.Conv2d(channels, 1, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, told: Tensor, maps: Tensor) -> Tensor:
         """Log magnitudes (B, K, F) and maps (B, MAPS * K, F) -> change of the log magnitudes (B, K, F)."""
-        planes = maps.unflatten(1, (MAPS, told.shape[1]))
+        planes = maps.reshape(maps.shape[0], MAPS, told.shape[1], maps.shape[2])
         x = torch.cat([told[:, None] / SPREAD, planes], dim=1).contiguous(memory_format=torch.channels_last)
         x = nn.functional.relu(self.second(nn.functional.relu(self.first(x))))
         change: Tensor = self.last(x)[:, 0] + planes[:, 0]
