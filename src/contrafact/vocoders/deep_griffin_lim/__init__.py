@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 CARD = Card(
     summary="Iterative phase recovery from STFT or mel magnitudes whose first rounds a network corrects.",
     source="Masuyama et al., Deep Griffin-Lim Iteration, ICASSP 2019; after the fast Griffin-Lim of Perraudin et al.",
-    needs="weights of your own training: contrafact train deep_griffin_lim; none come along yet",
+    needs="nothing: its weights come along",
     known_failures="Each corrected round costs as much as several plain ones; mel bands smear attacks as ever.",
 )
 LEARNED = ("inputs", "channels", "first_kernel", "kernel", "layers", "gated_last", "batch_norm", "momentum")
