@@ -58,7 +58,7 @@ def methods(weights: str) -> dict[str, Callable[[Floats], Floats]]:
         BASELINE: griffin(60),
         "griffin_lim, 32 rounds": griffin(32),
         "vocos": vocos.build(config),
-        "vocos, fewer rounds": vocos.build(replace(config, iterations=8, agreements=8)),
+        "vocos, fewer rounds": vocos.build(replace(config, iterations=16, agreements=4)),
         "vocos, no agreement": vocos.build(replace(config, agreements=0)),
     }
 

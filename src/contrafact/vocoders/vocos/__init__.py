@@ -67,8 +67,8 @@ class Config:
     reach: int = 3
     channels: int = 16
     phases: Literal["recovered", "answered"] = "recovered"
-    iterations: int = 32
-    agreements: int = 24
+    iterations: int = 60
+    agreements: int = 12
     weights: str = "vocos"
     threads: int = 2
 

@@ -24,9 +24,9 @@ MOMENTUM = 0.99
 LEAST_SHARE = 0.03  # of the mean magnitude around, which the inverse is raised to: its zeros could not be changed
 SILENT = 1e-7  # magnitude that the network leaves as it is
 QUIET = 1e-4  # magnitudes below count alike
-CORRECTIONS = 4  # of the answered magnitudes towards the mel bins
+CORRECTIONS = 12  # of the answered magnitudes towards the mel bins
 LARGEST_CORRECTION = 3.0  # in natural logarithms
-AGREEMENT_MOMENTUM = 0.9
+AGREEMENT_MOMENTUM = 0.5
 AGREEMENT_MARGIN = 24  # frames; what lies further away changes a piece by less than anyone hears
 PIECE = 512  # frames in memory at a time
 LOUDEST = 5.0  # log magnitude at which the paper's head is cut off: exp(5) = 148; theirs is 100
