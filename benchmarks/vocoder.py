@@ -76,10 +76,8 @@ def measured(method: Callable[[Floats], Floats], material: list[tuple[str, Float
     return {"found": found, "times_real_time": seconds / wall, "times_real_time_cpu": seconds / cpu}
 
 
-def memory_mb(name: str, weights: str) -> float:
-    """What this process grows by at most while it makes a minute of noise sound."""
-    noise = np.random.default_rng(0).standard_normal(60 * REPRESENTATION.sample_rate).astype(np.float32)
-    log_mel = REPRESENTATION.features(0.1 * noise)[None].astype(np.float32)
+def memory_mb(name: str, weights: str, log_mel: Floats) -> float:
+    """What this process grows by at most while it makes sound of these features."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     methods(weights)[name](log_mel)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -95,6 +93,8 @@ def main() -> None:
     options = parser.parse_args()
     every = list(songs(REPRESENTATION.sample_rate))
     material = every[:: max(1, len(every) // options.songs)]
+    noise = 0.1 * np.random.default_rng(0).standard_normal(60 * REPRESENTATION.sample_rate)
+    minute = REPRESENTATION.features(noise)[None].astype(np.float32)
     rows: dict[str, dict[str, float]] = {}
     distances: dict[str, list[dict[str, float]]] = {}
     for name, method in methods(options.weights).items():
@@ -106,7 +106,7 @@ def main() -> None:
             nearer = sum(ours[key] < theirs[key] for ours, theirs in zip(found, distances[BASELINE], strict=True))
             rows[name] |= {f"{key}_less_percent": 100 * less, f"{key}_nearer_on_songs": nearer}
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights).result()
+            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights, minute).result()
         print(f"{name:24}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name].items()), flush=True)
     result: dict[str, Any] = {"songs": [name for name, _ in material], "resolutions": RESOLUTIONS, "rows": rows}
     if options.run:
