@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -78,9 +77,15 @@ def measured(method: Callable[[Floats], Floats], material: list[tuple[str, Float
 
 def memory_mb(name: str, weights: str, log_mel: Floats) -> float:
     """What this process grows by at most while it makes sound of these features."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _status_mb("VmRSS")
     methods(weights)[name](log_mel)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _status_mb("VmHWM") - before
+
+
+def _status_mb(key: str) -> float:
+    """A figure of this process; unlike those of `resource`, its peak does not begin with the parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(key))) / 1024
 
 
 def main() -> None:
