@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 CARD = Card(
-    summary="Mel spectrograms to sound by a small network at frame rate and an inverse Fourier transform.",
+    summary="Mel spectrograms to sound: a small network sharpens the magnitudes, Griffin-Lim finds phases for them.",
     source="Siuzdak, Vocos, 2023; with phases by the fast Griffin-Lim in place of phases from scratch",
     needs="nothing: its weights come along",
     known_failures="Noise and attacks are little better than Griffin-Lim's; what mel bins above 4 kHz do not tell of "
