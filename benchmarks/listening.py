@@ -1,6 +1,6 @@
 """A page to listen to: seconds of real songs, and what each transform and vocoder makes of them.
 
-    python benchmarks/listening.py -o FOLDER [--songs 6] [--vocos FILE.onnx]
+    python benchmarks/listening.py -o FOLDER [--songs 6]
 
 Writes ``listening.html``, one file with all sounds, whose ways play from the same place at the same loudness, and
 ``reconstructions.png``, the spectrograms of the second song. Figures under each way are those of `metrics.sound`.
@@ -33,13 +33,13 @@ from vocoder import songs
 Floats = NDArray[np.float32]
 Way = Callable[[Floats], Floats]
 SAMPLE_RATE = 22_050
-MEL = Representation("mel", SAMPLE_RATE, 256, 80)
+MEL = Representation("mel", SAMPLE_RATE, 256, 100)
 STFT = Representation("stft", SAMPLE_RATE, 256, 513, "magnitude", window_samples=1024)
 CQT = Representation("cqt", SAMPLE_RATE, 512, 84, low_hz=32.703)
 TEMPLATE = Path(__file__).with_suffix(".html")
 
 
-def ways(vocos: str = "") -> dict[str, Way]:
+def ways() -> dict[str, Way]:
     """What is done to a song (time,), by name; results may be a little longer or shorter."""
 
     def vocoded(name: str, kind: Representation, **settings: Any) -> Way:
@@ -48,18 +48,15 @@ def ways(vocos: str = "") -> dict[str, Way]:
 
     mapped = {kind: kind.to_mapping() for kind in (MEL, STFT, CQT)}
     cqt = ConstantQ(SAMPLE_RATE, 32.703, 84, 12)
-    found: dict[str, Way] = {
+    return {
         "original": lambda samples: samples,
         "constant-Q and back": lambda samples: np.asarray(cqt.inverse(cqt.forward(samples), len(samples))),
         "STFT, Griffin-Lim": vocoded("griffin_lim", STFT, representation=mapped[STFT]),
         "STFT, deep Griffin-Lim": vocoded("deep_griffin_lim", STFT, representation=mapped[STFT]),
-        "80 mels, Griffin-Lim": vocoded("griffin_lim", MEL, representation=mapped[MEL]),
+        "100 mels, Griffin-Lim": vocoded("griffin_lim", MEL, representation=mapped[MEL]),
+        "100 mels, vocos": vocoded("vocos", MEL),
         "84-bin constant-Q image, Griffin-Lim": vocoded("griffin_lim", CQT, representation=mapped[CQT]),
     }
-    if vocos:
-        learned = VOCODERS.build("vocos", weights=vocos)
-        found["mels, vocos"] = vocoded("vocos", learned.representation, weights=vocos)
-    return found
 
 
 def heard(name: str, made: Floats, original: Floats) -> dict[str, Any]:
@@ -85,14 +82,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--songs", type=int, default=6)
-    parser.add_argument("--vocos", default="")
     options = parser.parse_args()
     every = list(songs(SAMPLE_RATE))
     material = every[:: max(1, -(-len(every) // options.songs))]
     options.out.mkdir(parents=True, exist_ok=True)
     found = []
     for name, samples in material:
-        rows = [heard(way, make(samples), samples) for way, make in ways(options.vocos).items()]
+        rows = [heard(way, make(samples), samples) for way, make in ways().items()]
         quietest = min(row["lufs"] for row in rows)
         for row in rows:
             row["volume"] = round(min(1.0, 10 ** ((quietest - row.pop("lufs")) / 20)), 4)

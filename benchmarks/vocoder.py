@@ -1,6 +1,9 @@
-"""Vocoders from the same mel spectrogram, on unseen real songs: quality and speed beside Griffin-Lim.
+"""Vocoders from the same mel spectrogram, on unseen real songs: quality, speed and memory beside Griffin-Lim.
 
-``python benchmarks/vocoder.py [--weights FILE.onnx] [--songs N] [--no-record]``
+``python benchmarks/vocoder.py [--weights FILE.onnx] [--songs N] [--run DIR] [--no-record]``
+
+Each row has the means over songs, and on how many of them it is nearer to the song than Griffin-Lim of 60 rounds.
+Memory is what a process grows by at most while it makes a minute of sound. ``--run`` adds the learning curve.
 """
 
 from __future__ import annotations
@@ -9,8 +12,11 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -21,9 +27,11 @@ from contrafact.metrics.sound import RESOLUTIONS, evaluate
 from contrafact.representation import Representation
 from contrafact.vocoders import griffin_lim, vocos
 from record import record
+from walking_bass import curve
 
 Floats = NDArray[np.float32]
 EXCERPT_S = 10.0
+BASELINE = "griffin_lim, 60 rounds"
 REPRESENTATION = Representation(bins=vocos.Config().bins)
 DATA = Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data")
 
@@ -41,13 +49,43 @@ def songs(sample_rate: int) -> Iterator[tuple[str, Floats]]:
 def methods(weights: str) -> dict[str, Callable[[Floats], Floats]]:
     """Log-mel (1, bins, frames) -> samples (1, time), by name."""
     config = vocos.Config(weights=weights)
-    network_only = replace(config, end_iterations=0, agreements=0)
+
+    def griffin(iterations: int) -> Callable[[Floats], Floats]:
+        return griffin_lim.build(griffin_lim.Config(REPRESENTATION, iterations))
+
     return {
-        "griffin_lim": griffin_lim.build(griffin_lim.Config(REPRESENTATION)),
-        "griffin_lim, random start": griffin_lim.build(griffin_lim.Config(REPRESENTATION, start="random")),
+        BASELINE: griffin(60),
+        "griffin_lim, 32 rounds": griffin(32),
         "vocos": vocos.build(config),
-        "vocos, network only": vocos.build(network_only),
+        "vocos, fewer rounds": vocos.build(replace(config, iterations=16, agreements=4)),
+        "vocos, no agreement": vocos.build(replace(config, agreements=0)),
     }
+
+
+def measured(method: Callable[[Floats], Floats], material: list[tuple[str, Floats]]) -> dict[str, Any]:
+    """Figures of each song, and seconds of sound made in a second of time and of processor time."""
+    wall, cpu, seconds, found = 0.0, 0.0, 0.0, []
+    for _, song in material:
+        log_mel = REPRESENTATION.features(song)[None].astype(np.float32)
+        began, used = time.perf_counter(), time.process_time()
+        made = method(log_mel)[0, : len(song)]
+        wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - used
+        seconds += len(song) / REPRESENTATION.sample_rate
+        found.append(asdict(evaluate(song[: len(made)], made, REPRESENTATION.sample_rate)))
+    return {"found": found, "times_real_time": seconds / wall, "times_real_time_cpu": seconds / cpu}
+
+
+def memory_mb(name: str, weights: str, log_mel: Floats) -> float:
+    """What this process grows by at most while it makes sound of these features."""
+    before = _status_mb("VmRSS")
+    methods(weights)[name](log_mel)
+    return _status_mb("VmHWM") - before
+
+
+def _status_mb(key: str) -> float:
+    """A figure of this process; unlike those of `resource`, its peak does not begin with the parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(key))) / 1024
 
 
 def main() -> None:
@@ -55,27 +93,31 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", default="vocos")
     parser.add_argument("--songs", type=int, default=1000)
+    parser.add_argument("--run", type=Path)
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
     every = list(songs(REPRESENTATION.sample_rate))
     material = every[:: max(1, len(every) // options.songs)]
-    rows = {}
+    noise = 0.1 * np.random.default_rng(0).standard_normal(60 * REPRESENTATION.sample_rate)
+    minute = REPRESENTATION.features(noise)[None].astype(np.float32)
+    rows: dict[str, dict[str, float]] = {}
+    distances: dict[str, list[dict[str, float]]] = {}
     for name, method in methods(options.weights).items():
-        found, wall, cpu = [], 0.0, 0.0
-        for _, song in material:
-            real = song
-            log_mel = REPRESENTATION.features(real)[None].astype(np.float32)
-            began, used = time.perf_counter(), time.process_time()
-            made = method(log_mel)[0, : len(real)]
-            wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - used
-            real = real[: len(made)]
-            found.append(asdict(evaluate(real, made, REPRESENTATION.sample_rate)))
-        seconds = sum(len(real) for _, real in material) / REPRESENTATION.sample_rate
-        rows[name] = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
-        rows[name] |= {"times_real_time": seconds / wall, "times_real_time_cpu": seconds / cpu}
+        row = measured(method, material)
+        distances[name] = found = row.pop("found")
+        rows[name] = {key: float(np.mean([f[key] for f in found])) for key in found[0]} | row
+        for key in ("log_mel_l1", "multi_resolution_stft"):
+            less = 1 - rows[name][key] / rows[BASELINE][key]
+            nearer = sum(ours[key] < theirs[key] for ours, theirs in zip(found, distances[BASELINE], strict=True))
+            rows[name] |= {f"{key}_less_percent": 100 * less, f"{key}_nearer_on_songs": nearer}
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights, minute).result()
         print(f"{name:24}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name].items()), flush=True)
+    result: dict[str, Any] = {"songs": [name for name, _ in material], "resolutions": RESOLUTIONS, "rows": rows}
+    if options.run:
+        result["curve"] = curve(options.run)
     if not options.no_record:
-        record("vocoder", {"songs": [name for name, _ in material], "resolutions": RESOLUTIONS, "rows": rows})
+        record("vocoder", result)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def deep_griffin_lim(folder: Path) -> Settings:
 def vocos(folder: Path) -> Settings:
     from contrafact.vocoders.vocos import Config
 
-    return {"weights": write("vocoders/vocos", Config(width=16, inner=16, layers=1), folder / "vocos.onnx")}
+    return {"weights": write("vocoders/vocos", Config(width=16, inner=16, layers=1, channels=4), folder / "vocos.onnx")}
 
 
 def wavenet(folder: Path) -> Settings:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tests.contracts.untrained import UNTRAINED, write
 
-from contrafact.dsp.stft import stft
+from contrafact.dsp.stft import istft, stft
 from contrafact.errors import ContrafactError
+from contrafact.runtime import open_session
 from contrafact.vocoders import vocos
+from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
 from contrafact.vocoders.vocos import _augment, _spectra
 
 MEL = vocos.Config().mel
@@ -23,14 +28,35 @@ def test_the_faithful_network_has_the_published_size() -> None:
     assert count == 13_531_650
 
 
-def test_an_answer_of_nothing_is_the_start_with_the_mel_s_magnitudes() -> None:
+def test_an_answer_of_nothing_leaves_what_the_mel_bins_tell() -> None:
     log_mel = MEL.forward(SOUND).astype(np.float32)
-    magnitudes, start = _spectra.rough_start(MEL, log_mel, 4, seed=0)
-    spectra = _spectra.start_spectra(MEL, start, log_mel.shape[1])
-    made = _spectra.refined(magnitudes, spectra, np.zeros((3 * 513, log_mel.shape[1]), np.float32))
-    loud = np.abs(spectra) > 1e-2
-    np.testing.assert_allclose(np.abs(made)[loud], magnitudes[loud], rtol=1e-3)
-    np.testing.assert_allclose(np.angle(made / spectra)[loud], 0, atol=1e-3)
+    told = _spectra.told(MEL, log_mel)
+    np.testing.assert_array_equal(_spectra.refined(told, np.zeros_like(told)), told)
+    loud = log_mel > log_mel.max() - 4
+    assert np.abs(MEL.project(told)[loud] - log_mel[loud]).mean() < 0.1
+
+
+def test_silence_stays_silent_whatever_the_answer() -> None:
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(22_050).astype(np.float32)
+    half = np.concatenate([hiss, np.zeros(22_050, np.float32)])
+    told = _spectra.told(MEL, MEL.forward(half).astype(np.float32))
+    made = _spectra.refined(told, np.full_like(told, 5.0))
+    assert made[:, 95:].max() < _spectra.QUIET
+    np.testing.assert_allclose(made[:, :80], told[:, :80] * np.exp(5), rtol=1e-4)
+
+
+def test_the_network_begins_with_no_change() -> None:
+    network = pytest.importorskip("contrafact.vocoders.vocos.network")
+    import torch
+
+    config = vocos.Config(width=16, inner=16, layers=1, channels=4)
+    features = torch.randn(2, config.inputs, 10)
+    answer = network.Vocos(config)(features)
+    assert answer.shape == (2, config.outputs, 10)
+    assert not answer.any()
+    wider = vocos.Config(width=16, inner=16, layers=1, channels=8)
+    count, more = (sum(p.numel() for p in network.Vocos(c).parameters()) for c in (config, wider))
+    assert more - count == 4 * (5 * 27 + 1) + 9 * (64 - 16) + 4 + 9 * 4
 
 
 def test_true_magnitude_and_phase_from_scratch_are_an_identity() -> None:
@@ -43,23 +69,56 @@ def test_true_magnitude_and_phase_from_scratch_are_an_identity() -> None:
     )
 
 
-def test_phases_of_a_tone_in_the_middle_of_a_bin_turn_by_nothing() -> None:
-    tone = np.sin(2 * np.pi * 32 * np.arange(22_016) / 1024)
-    spectra = _spectra.start_spectra(MEL, tone, 86)
-    turned = _spectra.features(MEL, np.zeros((100, 86)), np.ones((513, 86)), spectra)
-    in_time = turned[100 + 513 : 100 + 3 * 513].reshape(2, 513, 86)[:, 32, 8:-8]
-    np.testing.assert_allclose(in_time[0], 1, atol=1e-3)
-    np.testing.assert_allclose(in_time[1], 0, atol=1e-3)
-
-
-def test_corrections_bring_the_sound_s_mel_nearer() -> None:
+def test_agreement_brings_the_sound_s_mel_nearer() -> None:
     log_mel = MEL.forward(SOUND).astype(np.float32)[:, :86]
-    _, rough = _spectra.rough_start(MEL, log_mel, 4, seed=0)
+    rough = griffin_lim(_spectra.told(MEL, log_mel), 1024, 256, Rounds(4))
     errors = [
         np.abs(MEL.forward(_spectra.agreeing(MEL, rough, log_mel, times))[:, :86] - log_mel).mean()
-        for times in (0, 2, 8)
+        for times in (0, 2, 8, 24)
     ]
-    assert errors[2] < errors[1] < errors[0]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.7 * errors[0]
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(UNTRAINED["vocos"](tmp_path_factory.mktemp("vocos"))["weights"])
+
+
+def test_rounds_and_agreements_count(untrained: str) -> None:
+    """The network that has learned nothing answers what the mel bins tell, which is what the rounds go towards."""
+    log_mel = MEL.forward(SOUND)[:, :86].astype(np.float32)
+    told = _spectra.told(MEL, log_mel)
+
+    def made(iterations: int, agreements: int) -> np.ndarray:
+        config = vocos.Config(weights=untrained, iterations=iterations, agreements=agreements)
+        return vocos.build(config)(log_mel[None])[0]
+
+    few, many, agreed = made(0, 0), made(24, 0), made(24, 16)
+    distances = [np.linalg.norm(np.abs(stft(sound, 1024, 256))[:, :86] - told) for sound in (few, many)]
+    assert distances[1] < 0.7 * distances[0]
+    mels = [np.abs(MEL.forward(sound)[:, :86] - log_mel).mean() for sound in (many, agreed)]
+    assert mels[1] < 0.7 * mels[0]
+
+
+def test_a_song_in_pieces_has_no_seams(untrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(4 * 22_050)
+    log_mel = MEL.forward(hiss).astype(np.float32)[None]
+    vocoder = vocos.build(vocos.Config(weights=untrained, iterations=4, agreements=8))
+    whole = vocoder(log_mel)
+    monkeypatch.setattr(_spectra, "PIECE", 70)
+    np.testing.assert_allclose(vocoder(log_mel), whole, atol=1e-3)
+
+
+def test_a_network_that_answers_phases_plays_them(tmp_path: Path) -> None:
+    config = vocos.Config(width=16, inner=16, layers=1, phases="answered")
+    file = write("vocoders/vocos", config, tmp_path / "scratch.onnx")
+    log_mel = MEL.forward(SOUND)[:, :86].astype(np.float32)
+    vocoder = vocos.build(vocos.Config(weights=file, iterations=0, agreements=0))
+    answer = open_session(Path(file)).run(None, {"features": log_mel[None]})[0][0]
+    np.testing.assert_allclose(
+        vocoder(log_mel[None])[0], istft(_spectra.from_scratch(answer), 86 * 256, 1024, 256), atol=1e-5
+    )
 
 
 def test_augmented_sound_is_varied_finite_and_in_range() -> None:
@@ -70,7 +129,9 @@ def test_augmented_sound_is_varied_finite_and_in_range() -> None:
     np.testing.assert_array_equal(made[3], _augment.augmented(SOUND, np.random.default_rng(3)))
 
 
-@pytest.mark.parametrize("settings", [{"width": 0}, {"reach": 2}, {"start_iterations": -1}, {"agreements": -1}])
+@pytest.mark.parametrize(
+    "settings", [{"width": 0}, {"channels": 0}, {"reach": 2}, {"iterations": -1}, {"agreements": -1}]
+)
 def test_impossible_settings_are_refused(settings) -> None:
     with pytest.raises(ValueError, match="must be"):
         vocos.Config(**settings)

@@ -68,7 +68,7 @@ def test_an_unknown_key_names_the_nearest(assignment, told) -> None:
 def test_a_recipe_states_only_what_differs() -> None:
     base, faithful = recipe.load("vocos"), recipe.load("vocos_faithful")
     assert faithful.method == base.method
-    assert faithful.players["vocoder"].beta1 == base.players["vocoder"].beta1
+    assert faithful.players["vocoder"].clip_norm == base.players["vocoder"].clip_norm == 1.0
     assert faithful.players["vocoder"].learning_rate == 5e-4
     assert faithful.loop.keep == base.loop.keep
 

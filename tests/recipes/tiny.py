@@ -31,7 +31,7 @@ def tones(folder: Path, sample_rate: int = 22_050, seconds: float = 2.0) -> Path
 
 def vocos(folder: Path) -> list[str]:
     """A narrow network on crops of tones."""
-    small = ["config.width=16", "config.inner=32", "config.layers=2", "config.sample_rate=22050"]
+    small = ["config.width=16", "config.inner=32", "config.layers=2", "config.channels=4", "config.sample_rate=22050"]
     return [*small, "data.frames=24", f"data.folder='{tones(folder)}'", "training.windows=[384, 768]", *SHORT]
 
 

@@ -11,11 +11,16 @@ import json
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from contrafact.config import did_you_mean
+from contrafact.config import did_you_mean, from_mapping
 from contrafact.errors import MissingError, SettingsError
+from contrafact.runtime import open_session
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+T = TypeVar("T")
 FOLDER = Path(__file__).parent
 
 
@@ -121,6 +126,22 @@ def locate(name: str, folder: Path = FOLDER) -> Path:
 def find(name: str) -> Path:
     """Path of weights that come along, by their name, or of an ONNX file beside its card; errors as `locate`."""
     return locate(*place(name))
+
+
+def open_network(name_or_file: str, kind: type[T], threads: int = 1) -> tuple[InferenceSession, T]:
+    """The network of `find`, and the method's settings that fit it.
+
+    Args:
+        name_or_file: weights that come along, or an ONNX file beside its card.
+        kind: the method's dataclass of settings.
+        threads: of the network.
+
+    Raises:
+        SettingsError, MissingError: as `locate`; SettingsError too where the card's settings are not of this method.
+    """
+    name, folder = place(name_or_file)
+    settings = from_mapping(kind, card(name, folder).config, name)
+    return open_session(locate(name, folder), threads), settings
 
 
 @lru_cache(maxsize=32)

@@ -19,10 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.config import from_mapping
 from contrafact.registry import Card
 from contrafact.representation import Representation
-from contrafact.runtime import open_session
 from contrafact.vocoders import griffin_lim
 from contrafact.vocoders._phase_recovery import Rounds
 from contrafact.vocoders._phase_recovery import griffin_lim as recovered
@@ -36,7 +34,7 @@ Floats = NDArray[np.float32]
 CARD = Card(
     summary="Iterative phase recovery from STFT or mel magnitudes whose first rounds a network corrects.",
     source="Masuyama et al., Deep Griffin-Lim Iteration, ICASSP 2019; after the fast Griffin-Lim of Perraudin et al.",
-    needs="weights of your own training: contrafact train deep_griffin_lim; none come along yet",
+    needs="nothing: its weights come along",
     known_failures="Each corrected round costs as much as several plain ones; mel bands smear attacks as ever.",
 )
 LEARNED = ("inputs", "channels", "first_kernel", "kernel", "layers", "gated_last", "batch_norm", "momentum")
@@ -162,7 +160,5 @@ class Vocoder:
     @cached_property
     def _opened(self) -> tuple[InferenceSession, Config]:
         """The network, and the settings that fit it."""
-        name, folder = weights.place(self.config.weights)
-        learned = from_mapping(Config, weights.card(name, folder).config, name)
-        fitting = replace(self.config, **{key: getattr(learned, key) for key in LEARNED})
-        return open_session(weights.locate(name, folder), self.config.threads), fitting
+        session, learned = weights.open_network(self.config.weights, Config, self.config.threads)
+        return session, replace(self.config, **{key: getattr(learned, key) for key in LEARNED})

@@ -2,27 +2,26 @@
 
 Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", 2023: ConvNeXt blocks at frame
 rate and a head of log magnitudes and phases. A network of frames alone cannot count the turns of a steady tone from
-frame to frame, which music is full of. So the small configuration does not answer from scratch: a few rounds of
-Griffin-Lim make a rough start, the network sees how its phases turn in time and frequency, and answers with a change of
-magnitudes and phases; a few more rounds then bring the answer's spectra into agreement with each other.
+frame to frame, which music is full of. So the small configuration answers with what it can know, the fine shape of the
+magnitudes that mel bins blur: a change of the log magnitudes that the bins tell. Phases for such magnitudes are
+Griffin-Lim's own trade. At last the sound is brought into agreement with the mel spectrogram, which is known exactly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.config import from_mapping
 from contrafact.dsp._arrays import Array
 from contrafact.dsp.mel import Mel
 from contrafact.registry import Card
 from contrafact.representation import Representation
-from contrafact.runtime import open_session
+from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
 from contrafact.vocoders.vocos import _spectra
 
 if TYPE_CHECKING:
@@ -31,10 +30,11 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 CARD = Card(
-    summary="Mel spectrograms to sound by a small network at frame rate and an inverse Fourier transform.",
-    source="Siuzdak, Vocos, 2023; with a start by Griffin-Lim in place of phases from scratch",
-    needs="weights of your own training: contrafact train vocos; none come along yet",
-    known_failures="What the mel bins do not tell is made up: fine noise above 3 kHz sounds smoother than it was.",
+    summary="Mel spectrograms to sound: a small network sharpens the magnitudes, Griffin-Lim finds phases for them.",
+    source="Siuzdak, Vocos, 2023; with phases by the fast Griffin-Lim in place of phases from scratch",
+    needs="nothing: its weights come along",
+    known_failures="Noise and attacks are little better than Griffin-Lim's; what mel bins above 4 kHz do not tell of "
+    "single partials is guessed.",
 )
 
 
@@ -48,9 +48,10 @@ class Config:
         window_samples, hop_samples: of mel spectrogram and answer.
         width, inner, layers: channels of the blocks, channels inside of them, and their number.
         reach: frames that the first layer sees.
-        start_iterations: rounds of Griffin-Lim before the network; 0 lets it answer from scratch, as in the paper.
-        end_iterations: rounds after it, towards the magnitudes that it answered.
-        agreements: at the very end, corrections of the sound's own mel spectrogram towards the given one.
+        channels: of the convolutions over frequencies and frames that follow where phases are recovered.
+        phases: "recovered" by Griffin-Lim from magnitudes, or "answered" by the network from scratch, as in the paper.
+        iterations: rounds of Griffin-Lim, towards the magnitudes that the network answered.
+        agreements: at the very end, rounds that draw the sound's own mel spectrogram towards the given one.
         weights: name of weights that come along, or an ONNX file with its card beside it; all settings above follow
             from their card.
         threads: of the network. Changes no result beyond rounding.
@@ -60,23 +61,24 @@ class Config:
     bins: int = 100
     window_samples: int = 1024
     hop_samples: int = 256
-    width: int = 192
+    width: int = 256
     inner: int = 384
-    layers: int = 8
-    reach: int = 1
-    start_iterations: int = 4
-    end_iterations: int = 8
-    agreements: int = 8
+    layers: int = 6
+    reach: int = 3
+    channels: int = 16
+    phases: Literal["recovered", "answered"] = "recovered"
+    iterations: int = 60
+    agreements: int = 12
     weights: str = "vocos"
     threads: int = 2
 
     def __post_init__(self) -> None:
-        if min(self.width, self.inner, self.layers, self.bins, self.threads) < 1:
-            raise ValueError("width, inner, layers, bins and threads must be 1 or more")
+        if min(self.width, self.inner, self.layers, self.channels, self.bins, self.threads) < 1:
+            raise ValueError("width, inner, layers, channels, bins and threads must be 1 or more")
         if self.reach % 2 == 0:
             raise ValueError("reach must be odd")
-        if min(self.start_iterations, self.end_iterations, self.agreements) < 0:
-            raise ValueError("iterations must be 0 or more")
+        if min(self.iterations, self.agreements) < 0:
+            raise ValueError("iterations and agreements must be 0 or more")
 
     @property
     def representation(self) -> Representation:
@@ -96,15 +98,29 @@ class Config:
     @property
     def inputs(self) -> int:
         """Features at each frame."""
-        return self.bins + (5 * self.frequencies if self.start_iterations else 0)
+        return self.bins + (self.frequencies if self.phases == "recovered" else 0)
 
     @property
     def outputs(self) -> int:
         """Numbers that the network answers at each frame."""
-        return (3 if self.start_iterations else 2) * self.frequencies
+        return (1 if self.phases == "recovered" else 2) * self.frequencies
+
+    @property
+    def margin_frames(self) -> int:
+        """Frames on each side on which an answer depends, at most."""
+        return self.reach // 2 + 3 * self.layers + 3
 
 
-FAITHFUL = Config(sample_rate=24_000, bins=100, width=512, inner=1536, layers=8, reach=7, start_iterations=0)
+FAITHFUL = Config(
+    sample_rate=24_000,
+    width=512,
+    inner=1536,
+    layers=8,
+    reach=7,
+    phases="answered",
+    iterations=0,
+    agreements=0,
+)
 
 
 def build(config: Config = Config()) -> Vocoder:
@@ -141,36 +157,35 @@ class Vocoder:
     @cached_property
     def _opened(self) -> tuple[InferenceSession, Config]:
         """The network, and the settings that fit it."""
-        config, (name, folder) = self.config, weights.place(self.config.weights)
-        learned = from_mapping(Config, weights.card(name, folder).config, name)
-        fitting = replace(
-            learned, end_iterations=config.end_iterations, agreements=config.agreements, threads=config.threads
-        )
-        return open_session(weights.locate(name, folder), config.threads), fitting
+        config = self.config
+        session, learned = weights.open_network(config.weights, Config, config.threads)
+        return session, replace(learned, iterations=config.iterations, agreements=config.agreements)
 
 
 def _one(session: InferenceSession, config: Config, log_mel: Floats) -> Floats:
     """Sound (frames * hop,) of one spectrogram (bins, frames)."""
-    mel, frames = config.mel, log_mel.shape[1]
-    if not config.start_iterations:
-        made = _spectra.from_scratch(_answer(session, log_mel))
-        return _finished(config, log_mel, np.abs(made), made)
-    magnitudes, rough = _spectra.rough_start(mel, log_mel, config.start_iterations, seed=0)
-    start = _spectra.start_spectra(mel, rough, frames)
-    answer = _answer(session, _spectra.features(mel, log_mel, magnitudes, start))
-    wanted = _spectra.refined_magnitudes(magnitudes, _spectra.thirds(answer)[0])
-    return _finished(config, log_mel, wanted, _spectra.refined(magnitudes, start, answer))
-
-
-def _finished(config: Config, log_mel: Floats, wanted: Floats, made: Array) -> Floats:
-    """Sound of spectra, after the rounds and corrections that follow the network."""
     mel = config.mel
-    corrected = _spectra.corrected(mel, wanted, log_mel, _spectra.CORRECTIONS) if config.agreements else wanted
-    phased = made * (corrected / np.maximum(wanted, _spectra.FLOOR))
-    sound = _spectra.settled(mel, corrected, phased, config.end_iterations)
+    made = [
+        _answered(session, config, log_mel[:, piece.seen])[:, piece.inside]
+        for piece in _spectra.pieces(log_mel.shape[1], config.margin_frames)
+    ]
+    spectra = np.concatenate(made, axis=1)
+    if config.phases == "answered":
+        sound = _spectra.settled(mel, np.abs(spectra), spectra, config.iterations)
+    else:
+        rounds = Rounds(config.iterations, _spectra.MOMENTUM)
+        sound = griffin_lim(spectra, mel.window_samples, mel.hop_samples, rounds)
     return _spectra.agreeing(mel, sound, log_mel, config.agreements)
 
 
-def _answer(session: InferenceSession, features: Floats) -> Floats:
-    answer: Floats = session.run(None, {"features": np.asarray(features[None], dtype=np.float32)})[0][0]
-    return answer
+def _answered(session: InferenceSession, config: Config, log_mel: Floats) -> Array:
+    """Spectra (frequencies, frames), or magnitudes alone where phases are to be recovered."""
+    told = None if config.phases == "answered" else _spectra.told(config.mel, log_mel)
+    features = log_mel if told is None else _spectra.features(log_mel, told)
+    answer = session.run(None, {"features": np.asarray(features[None], dtype=np.float32)})[0][0]
+    if told is None:
+        return _spectra.from_scratch(answer)
+    magnitudes = _spectra.refined(told, answer)
+    if not config.agreements:
+        return magnitudes
+    return _spectra.corrected(config.mel, magnitudes, log_mel, _spectra.CORRECTIONS)

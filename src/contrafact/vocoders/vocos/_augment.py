@@ -11,13 +11,13 @@ Floats = NDArray[np.float32]
 
 def augmented(wave: Floats, draw: np.random.Generator) -> Floats:
     """A random version of samples (time,), peaking between -24 dB and full scale."""
-    if draw.random() < 0.6:
+    if draw.random() < 0.4:
         wave = _equalized(wave, draw)
-    if draw.random() < 0.3:
+    if draw.random() < 0.15:
         drive = draw.uniform(1, 4) / max(float(np.abs(wave).max()), 1e-5)
         wave = np.tanh(drive * wave)
-    if draw.random() < 0.75:
-        wave = wave + _noise(len(wave), draw) * np.float32(10 ** (-draw.uniform(8, 55) / 20) * np.std(wave))
+    if draw.random() < 0.3:
+        wave = wave + _noise(len(wave), draw) * np.float32(10 ** (-draw.uniform(15, 60) / 20) * np.std(wave))
     peak = max(float(np.abs(wave).max()), 1e-4)
     return np.asarray(wave * (10 ** (-draw.uniform(0, 24) / 20) / peak), dtype=np.float32)
 

@@ -1,9 +1,14 @@
-"""What the network sees and what its answer means; the same lines for numpy and torch arrays.
+"""What the network's answer means, and the way from it to sound; the same lines for numpy and torch arrays where both
+need them.
 
 Shapes: B batch, M mel bins, K = window_samples // 2 + 1 frequencies, F frames.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,87 +16,68 @@ from numpy.typing import NDArray
 from contrafact.dsp._arrays import Array, as_real, namespace
 from contrafact.dsp.mel import Mel
 from contrafact.dsp.stft import istft, stft
-from contrafact.vocoders._phase_recovery import Recovery, Rounds, griffin_lim
+from contrafact.vocoders._phase_recovery import Recovery, Rounds
 
 Floats = NDArray[np.float32]
-INVERSE_STEPS = 8  # of the mel inverse: more change the magnitudes by less than the network does
+INVERSE_STEPS = 4  # of the mel inverse: more change the magnitudes by less than the network does
 MOMENTUM = 0.99
-FLOOR = 1e-5
-CORRECTIONS = 4  # of the answered magnitudes towards the mel bins
+LEAST_SHARE = 0.03  # of the mean magnitude around, which the inverse is raised to: its zeros could not be changed
+SILENT = 1e-7  # magnitude that the network leaves as it is
+QUIET = 1e-4  # magnitudes below count alike
+CORRECTIONS = 12  # of the answered magnitudes towards the mel bins
 LARGEST_CORRECTION = 3.0  # in natural logarithms
+AGREEMENT_MOMENTUM = 0.5
+AGREEMENT_MARGIN = 24  # frames; what lies further away changes a piece by less than anyone hears
+PIECE = 512  # frames in memory at a time
 LOUDEST = 5.0  # log magnitude at which the paper's head is cut off: exp(5) = 148; theirs is 100
-GAIN = 3.0  # largest change of a start's log magnitude
+LARGEST_GAIN = 8.0  # change of a log magnitude
 
 
-def rough_start(mel: Mel, log_mel: Floats, iterations: int, seed: int) -> tuple[Floats, Floats]:
-    """A first sound by a few rounds of Griffin-Lim.
-
-    Args:
-        mel: of the representation.
-        log_mel: (M, F).
-        iterations: rounds.
-        seed: of the first phases.
-
-    Returns:
-        magnitudes (K, F) that the mel bins tell, and samples (F * hop,).
-    """
-    magnitudes = np.maximum(mel.magnitudes(log_mel, INVERSE_STEPS), FLOOR).astype(np.float32)
-    rounds = Rounds(iterations, MOMENTUM, "advance", seed)
-    return magnitudes, griffin_lim(magnitudes, mel.window_samples, mel.hop_samples, rounds)
+def told(mel: Mel, log_mel: Array) -> Array:
+    """Magnitudes (..., K, F) that the mel bins (..., M, F) tell: `SILENT` where all bins around stand at the floor."""
+    xp = namespace(log_mel)
+    heard = xp.where(log_mel > np.log(mel.floor) + 0.02, xp.exp(log_mel), 0 * log_mel)
+    around = xp.matmul(as_real(_around(mel), log_mel), heard)
+    inverse = mel.magnitudes(xp.log(xp.clip(heard, SILENT * mel.floor, None)), INVERSE_STEPS)
+    sounding = xp.clip(xp.maximum(inverse, LEAST_SHARE * around), 2 * SILENT, None)
+    return xp.where(around > SILENT, sounding, 0 * sounding + SILENT)
 
 
-def start_spectra(mel: Mel, samples: Array, frames: int) -> Array:
-    """Spectra (..., K, F) of a start's samples (..., F * hop)."""
-    return stft(samples, mel.window_samples, mel.hop_samples)[..., :frames]
+@lru_cache(maxsize=4)
+def _around(mel: Mel) -> NDArray[np.float64]:
+    """From mel bins to the mean magnitude around each frequency, (K, M); what lies in no bin is as its neighbour."""
+    bank = mel.filterbank()
+    inside = np.flatnonzero(bank.sum(axis=0))
+    nearest = inside[np.abs(np.arange(bank.shape[1])[:, None] - inside).argmin(axis=1)]
+    shares = bank[:, nearest] / bank[:, nearest].sum(axis=0)
+    return np.asarray((shares / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9)).T)
 
 
-def features(mel: Mel, log_mel: Array, magnitudes: Array, spectra: Array) -> Array:
-    """What the network sees of mel bins and start: (..., M + 5 K, F).
-
-    Phases have no meaning of their own; what does is how they turn from frame to frame and from bin to bin, less the
-    turn of a sinusoid in the middle of its bin. Both are given as points on the unit circle.
-    """
-    xp = namespace(spectra)
-    size = xp.clip(xp.abs(spectra), FLOOR, None)
-    unit = spectra / size
-    in_time, in_frequency = _turned(unit, -1, mel), _turned(unit, -2, mel)
-    parts = [
-        log_mel,
-        xp.log(size / magnitudes),
-        xp.real(in_time),
-        xp.imag(in_time),
-        xp.real(in_frequency),
-        xp.imag(in_frequency),
-    ]
-    return xp.concat(parts, axis=-2)
+def features(log_mel: Array, magnitudes: Array) -> Array:
+    """What the network sees: mel bins (..., M, F) and the log magnitudes that they tell, (..., M + K, F) in all."""
+    xp = namespace(log_mel)
+    return xp.concat([log_mel, xp.log(xp.clip(magnitudes, QUIET, None))], axis=-2)
 
 
-def refined(magnitudes: Array, spectra: Array, answer: Array) -> Array:
-    """The start's spectra with the network's changes.
-
-    Args:
-        magnitudes: (..., K, F) from the mel bins.
-        spectra: (..., K, F) of the start.
-        answer: (..., 3 K, F): change of the log magnitude, and a point that turns the phase (1, 0 leaves it).
-    """
-    xp = namespace(spectra)
-    gain, real, imaginary = thirds(answer)
-    unit = spectra / xp.clip(xp.abs(spectra), FLOOR, None)
-    length = xp.sqrt((1 + real) ** 2 + imaginary**2 + FLOOR)
-    return refined_magnitudes(magnitudes, gain) * unit * ((1 + real) / length + 1j * (imaginary / length))
-
-
-def refined_magnitudes(magnitudes: Array, gain: Array) -> Array:
-    """The start's magnitudes (..., K, F) after the network's change of their logarithms."""
+def refined(magnitudes: Array, gain: Array) -> Array:
+    """Magnitudes (..., K, F) after the network's change (..., K, F) of their logarithms; silence stays silent."""
     xp = namespace(magnitudes)
-    return magnitudes * xp.exp(GAIN * xp.tanh(gain / GAIN))
+    change = xp.exp(xp.clip(gain, -LARGEST_GAIN, LARGEST_GAIN))
+    return xp.where(magnitudes > SILENT, magnitudes * change, magnitudes)
+
+
+def from_scratch(answer: Array) -> Array:
+    """Spectra (..., K, F) from log magnitude and phase (..., 2 K, F), as the paper has it."""
+    xp = namespace(answer)
+    half = answer.shape[-2] // 2
+    size = xp.exp(xp.clip(answer[..., :half, :], None, LOUDEST))
+    phase = answer[..., half:, :]
+    return size * (xp.cos(phase) + 1j * xp.sin(phase))
 
 
 def settled(mel: Mel, magnitudes: Floats, spectra: Array, iterations: int) -> Floats:
     """Samples (F * hop,) after some rounds of Griffin-Lim from given spectra (K, F) towards given magnitudes."""
     length = magnitudes.shape[-1] * mel.hop_samples
-    if not iterations:
-        return np.asarray(istft(spectra, length, mel.window_samples, mel.hop_samples), dtype=np.float32)
     wanted = np.ascontiguousarray(magnitudes.T, dtype=np.float32)
     recovery = Recovery(wanted, mel.window_samples, mel.hop_samples, 0, length)
     return recovery.run(np.ascontiguousarray(spectra.T, dtype=np.complex64), Rounds(iterations, MOMENTUM))
@@ -108,42 +94,47 @@ def corrected(mel: Mel, magnitudes: Floats, log_mel: Floats, times: int) -> Floa
 
 
 def agreeing(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
-    """Samples (F * hop,) whose own mel spectrogram is nearer to ``log_mel`` (M, F); phases stay."""
+    """Samples (F * hop,) whose own mel spectrogram is nearer to ``log_mel`` (M, F), piece by piece.
+
+    As the fast Griffin-Lim, but each round sets the magnitudes that are nearest to the sound's own among those with the
+    given mel bins.
+    """
+    if not times:
+        return samples
+    frames = samples.reshape(-1, mel.hop_samples)
+    made = np.empty_like(frames)
+    for piece in pieces(len(frames), AGREEMENT_MARGIN):
+        agreed = _agreed(mel, frames[piece.seen].reshape(-1), log_mel[:, piece.seen], times)
+        made[piece.made] = agreed.reshape(-1, mel.hop_samples)[piece.inside]
+    return made.reshape(-1)
+
+
+def _agreed(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
+    before: Array = None
     for _ in range(times):
-        now = start_spectra(mel, samples, log_mel.shape[-1])
-        size = np.maximum(np.abs(now), np.float32(1e-20))
-        changed = now * (corrected(mel, size, log_mel, 1) / size)
+        now = stft(samples, mel.window_samples, mel.hop_samples)[..., : log_mel.shape[-1]]
+        ahead = now if before is None else now + np.float32(AGREEMENT_MOMENTUM) * (now - before)
+        before, size = now, np.maximum(np.abs(ahead), np.float32(1e-20))
+        changed = ahead * (corrected(mel, size, log_mel, 1) / size)
         samples = np.asarray(istft(changed, len(samples), mel.window_samples, mel.hop_samples), dtype=np.float32)
     return samples
 
 
-def from_scratch(answer: Array) -> Array:
-    """Spectra (..., K, F) from log magnitude and phase (..., 2 K, F), as the paper has it."""
-    xp = namespace(answer)
-    half = answer.shape[-2] // 2
-    size = xp.exp(xp.clip(answer[..., :half, :], None, LOUDEST))
-    phase = answer[..., half:, :]
-    return size * (xp.cos(phase) + 1j * xp.sin(phase))
+@dataclass(frozen=True)
+class Piece:
+    """Frames of a long song that are made at a time, and those, a margin more on each side, that are seen for it."""
+
+    made: slice
+    seen: slice
+
+    @property
+    def inside(self) -> slice:
+        """Those that are made, counted from the first that is seen."""
+        return slice(self.made.start - self.seen.start, self.made.stop - self.seen.start)
 
 
-def thirds(answer: Array) -> tuple[Array, Array, Array]:
-    """Three equal parts along frequency."""
-    third = answer.shape[-2] // 3
-    return answer[..., :third, :], answer[..., third : 2 * third, :], answer[..., 2 * third :, :]
-
-
-def _turned(unit: Array, axis: int, mel: Mel) -> Array:
-    """How phases turn along an axis; the first place has no neighbour and turns by nothing."""
-    xp = namespace(unit)
-    if axis == -1:
-        turn = unit[..., :, 1:] * xp.conj(unit[..., :, :-1])
-        expected = 2 * np.pi * mel.hop_samples / mel.window_samples * np.arange(unit.shape[-2])
-        turn = turn * _circle(-expected[:, None], unit)
-        return xp.concat([xp.ones_like(unit[..., :, :1]), turn], axis=-1)
-    turn = -unit[..., 1:, :] * xp.conj(unit[..., :-1, :])  # a frame's middle is half a window after its first sample
-    return xp.concat([xp.ones_like(unit[..., :1, :]), turn], axis=-2)
-
-
-def _circle(angles: NDArray[np.float64], like: Array) -> Array:
-    real = namespace(like).real(like)
-    return as_real(np.cos(angles), real) + 1j * as_real(np.sin(angles), real)
+def pieces(frames: int, margin: int) -> Iterator[Piece]:
+    """All frames in pieces of `PIECE` at most."""
+    for begin in range(0, frames, PIECE):
+        end = min(begin + PIECE, frames)
+        yield Piece(slice(begin, end), slice(max(0, begin - margin), min(frames, end + margin)))

@@ -18,25 +18,24 @@ from contrafact.training.game import Batch, Exportable, Game, Networks, Player
 from contrafact.vocoders.vocos import Config, _spectra
 from contrafact.vocoders.vocos._augment import augmented
 
-QUIET = 1e-4  # magnitudes below count as this much in the log losses
-
 
 @dataclass(frozen=True)
 class Training:
-    """Weights of the losses.
+    """Weights of the losses; the first two are those of a network that answers magnitudes alone.
 
     Attributes:
+        detail: mean absolute difference of the log magnitudes that the network answers.
+        convergence: spectral convergence, the relative distance of the magnitudes; of the answered ones, or else of the
+            sound's spectra.
         mel: mean absolute difference of the log-mel spectrograms.
-        convergence: spectral convergence, the relative distance of the magnitudes.
-        magnitude: mean absolute difference of the log magnitudes.
-        detail: mean absolute difference of the log magnitudes that the network answers, before the inverse transform.
-        windows: of the spectra of convergence and magnitude, in samples; a quarter of each is its hop.
+        magnitude: mean absolute difference of the log magnitudes of the sound's spectra.
+        windows: of the sound's spectra, in samples; a quarter of each is its hop.
     """
 
-    mel: float = 2.0
-    convergence: float = 1.0
-    magnitude: float = 1.0
     detail: float = 1.0
+    convergence: float = 1.0
+    mel: float = 2.0
+    magnitude: float = 1.0
     windows: tuple[int, ...] = (384, 1280, 3072)
 
 
@@ -52,9 +51,13 @@ class Data:
     """
 
     folder: str = ""
-    frames: int = 96
+    frames: int = 64
     augment: bool = True
     held_out: int = 8
+
+
+MAPS = 4  # that the blocks give for each frequency; the first goes straight to the answer
+SPREAD = 3.0  # of log magnitudes, roughly
 
 
 class Block(nn.Module):
@@ -81,23 +84,49 @@ class Vocos(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.embed = nn.Conv1d(config.inputs, config.width, config.reach, padding=config.reach // 2)
+        self.bins = config.bins
+        self.embed = nn.Conv1d(config.bins, config.width, config.reach, padding=config.reach // 2)
         self.first_norm = nn.LayerNorm(config.width, eps=1e-6)
         blocks = (Block(config.width, config.inner, 1 / config.layers) for _ in range(config.layers))
         self.blocks = nn.ModuleList(blocks)
         self.last_norm = nn.LayerNorm(config.width, eps=1e-6)
-        self.head = nn.Linear(config.width, config.outputs)
+        maps = MAPS if config.phases == "recovered" else 2
+        self.head = nn.Linear(config.width, maps * config.frequencies)
         self.apply(_initialize)
-        if config.start_iterations:
-            nn.init.zeros_(self.head.weight)  # the first answer is the start itself
+        self.sharpen = Sharpen(config.channels) if config.phases == "recovered" else None
+        if self.sharpen:
+            nn.init.zeros_(self.head.weight[: config.frequencies])  # the first answer is what the mel bins tell
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, inputs, F) -> answer (B, outputs, F)."""
-        x: Tensor = self.first_norm(self.embed(features).transpose(1, 2)).transpose(1, 2)
+        x: Tensor = self.first_norm(self.embed(features[:, : self.bins]).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
         answer: Tensor = self.head(self.last_norm(x.transpose(1, 2))).transpose(1, 2)
-        return answer
+        return answer if self.sharpen is None else self.sharpen(features[:, self.bins :], answer)
+
+
+class Sharpen(nn.Module):
+    """Convolutions over frequencies and frames, which see what the mel bins tell of each place and of its neighbours.
+
+    What a frame's blocks pass on is few numbers for all of its frequencies; the fine shape of each peak is found here.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1 + MAPS, channels, (9, 3), padding=(4, 1))
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, 1, 3, padding=1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, told: Tensor, maps: Tensor) -> Tensor:
+        """Log magnitudes (B, K, F) and maps (B, MAPS * K, F) -> change of the log magnitudes (B, K, F)."""
+        planes = maps.reshape(maps.shape[0], MAPS, told.shape[1], maps.shape[2])
+        x = torch.cat([told[:, None] / SPREAD, planes], dim=1).contiguous(memory_format=torch.channels_last)
+        x = nn.functional.relu(self.second(nn.functional.relu(self.first(x))))
+        change: Tensor = self.last(x)[:, 0] + planes[:, 0]
+        return change
 
 
 def _initialize(module: nn.Module) -> None:
@@ -108,27 +137,23 @@ def _initialize(module: nn.Module) -> None:
 
 
 class Crops:
-    """Crops of rendered music, augmented, with their mel spectrogram and rough start."""
+    """Crops of rendered music, augmented, with their mel spectrogram."""
 
     def __init__(self, config: Config, data: Data) -> None:
         self._sounds = Sounds(data.folder, config.sample_rate, data.held_out)
         self._config, self._data, self._mel = config, data, config.mel
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
-        """Crops of ``frames`` frames."""
-        made = [self._example(draws.generator(slot)) for slot in range(size)]
-        return {name: np.stack([example[name] for example in made]) for name in made[0]} if made else {}
+        """Crops of ``frames`` frames: wave (B, time) and log_mel (B, bins, F)."""
+        waves = [self._wave(draws.generator(slot)) for slot in range(size)]
+        if not waves:
+            return {}
+        wave = np.stack(waves)
+        return {"wave": wave, "log_mel": self._mel.forward(wave)[..., : self._data.frames].astype(np.float32)}
 
-    def _example(self, draw: np.random.Generator) -> dict[str, NDArray[Any]]:
+    def _wave(self, draw: np.random.Generator) -> NDArray[np.float32]:
         wave = self._sounds.crop(draw, self._data.frames * self._config.hop_samples)
-        if self._data.augment:
-            wave = augmented(wave, draw)
-        log_mel = self._mel.forward(wave)[:, : self._data.frames].astype(np.float32)
-        if not self._config.start_iterations:
-            return {"wave": wave, "log_mel": log_mel}
-        seed, rounds = int(draw.integers(1 << 30)), self._config.start_iterations
-        magnitudes, start = _spectra.rough_start(self._mel, log_mel, rounds, seed)
-        return {"wave": wave, "log_mel": log_mel, "magnitudes": magnitudes, "start": start}
+        return augmented(wave, draw) if self._data.augment else wave
 
 
 def make_source(config: Config, data: Data) -> Crops:
@@ -141,36 +166,38 @@ def make_game(config: Config, training: Training) -> Game:
     mel = config.mel
 
     def play(networks: Networks, batch: Batch) -> dict[str, Tensor]:
-        made = spectra(networks["vocoder"], config, batch)
-        length = batch["wave"].shape[-1]
-        real = stft(batch["wave"], mel.window_samples, mel.hop_samples)[..., : made.shape[-1]]
+        wave, log_mel = batch["wave"], batch["log_mel"]
+        real = stft(wave, mel.window_samples, mel.hop_samples)[..., : log_mel.shape[-1]]
+        if config.phases == "recovered":
+            told = _spectra.told(mel, log_mel)
+            answer = networks["vocoder"](_spectra.features(log_mel, told))
+            return magnitude_losses(_spectra.refined(told, answer), real.abs())
+        made = _spectra.from_scratch(networks["vocoder"](log_mel))
         return {
-            **losses(istft(made, length, mel.window_samples, mel.hop_samples), batch["wave"], mel, training.windows),
+            **losses(istft(made, wave.shape[-1], mel.window_samples, mel.hop_samples), wave, mel, training.windows),
             "detail": (_magnitude(made).log() - _magnitude(real).log()).abs().mean(),
         }
 
-    weights = {"mel": training.mel, "convergence": training.convergence, "magnitude": training.magnitude}
-    weights["detail"] = training.detail
+    weights = {"detail": training.detail, "convergence": training.convergence}
+    if config.phases == "answered":
+        weights |= {"mel": training.mel, "magnitude": training.magnitude}
     vocoder = Vocos(config)
     return Game({"vocoder": vocoder}, {"vocoder": Player(("vocoder",), play, weights)}, ("vocoder",))
 
 
-def spectra(network: nn.Module, config: Config, batch: Batch) -> Tensor:
-    """Spectra (B, K, F) that the network makes of a batch of `Crops`."""
-    mel, log_mel = config.mel, batch["log_mel"]
-    made: Tensor
-    if config.start_iterations:
-        start = _spectra.start_spectra(mel, batch["start"], log_mel.shape[-1])
-        answer = network(_spectra.features(mel, log_mel, batch["magnitudes"], start))
-        made = _spectra.refined(batch["magnitudes"], start, answer)
-    else:
-        made = _spectra.from_scratch(network(log_mel))
-    return made
+def magnitude_losses(made: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """Distances of two spectra's magnitudes (B, K, F) by name; what is quiet counts as `_spectra.QUIET`."""
+    off, whole = (torch.linalg.vector_norm(x, dim=(1, 2)) for x in (made - real, real))
+    ours, theirs = ((x**2 + _spectra.QUIET**2).log() / 2 for x in (made, real))
+    return {
+        "detail": (ours - theirs).abs().mean(),
+        "convergence": (off / whole.clamp_min(_spectra.QUIET)).mean(),
+    }
 
 
 def _magnitude(values: Tensor) -> Tensor:
-    """With a gradient that is finite at zero, and what is quiet counted as `QUIET`."""
-    return (values.real**2 + values.imag**2 + QUIET**2).sqrt()
+    """With a gradient that is finite at zero, and what is quiet counted as `_spectra.QUIET`."""
+    return (values.real**2 + values.imag**2 + _spectra.QUIET**2).sqrt()
 
 
 def losses(made: Tensor, real: Tensor, mel: Mel, windows: tuple[int, ...]) -> dict[str, Tensor]:

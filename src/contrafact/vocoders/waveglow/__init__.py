@@ -18,10 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.config import from_mapping
 from contrafact.registry import Card
 from contrafact.representation import Representation
-from contrafact.runtime import open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -150,6 +148,4 @@ class Vocoder:
     @cached_property
     def _opened(self) -> tuple[InferenceSession, Config]:
         """The network and its shape."""
-        name, folder = weights.place(self.config.weights)
-        shape = from_mapping(Config, weights.card(name, folder).config, name)
-        return open_session(weights.locate(name, folder), self.config.threads), shape
+        return weights.open_network(self.config.weights, Config, self.config.threads)
