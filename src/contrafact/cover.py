@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from contrafact import cache, style
+from contrafact import cache, style, weights
 from contrafact.arrangers._contract import Arrangement
 from contrafact.audio import ANALYSIS_RATE, COMPACT, Audio, Recording, SoundFile, Writer
 from contrafact.decoding import MAX_S, Source, open_recording
@@ -140,7 +140,8 @@ def cover(
             notes, picture = transcription.score, salience(transcription)
             del transcription  # activations of an hour are half a gigabyte
         with clock("arrange"):
-            arrangement = arrange(original, notes, settings)
+            with weights.noted() as players:
+                arrangement = arrange(original, notes, settings)
             title = sound.source.tags.get("title") or song.stem
             scores = pool.submit(_write_scores, work.folder, original, arrangement, title)
         with clock("render") as told:
@@ -150,7 +151,7 @@ def cover(
             mixed, ears = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title), told)
         with clock("report"):
             scores.result()
-            models = {"soundfont": soundfont_id(settings.soundfont)}
+            models = {"soundfont": soundfont_id(settings.soundfont), **players}
             reader = LEADSHEETS.module(settings.reader)
             if not sound.score:
                 models[reader.TRANSCRIBER] = TRANSCRIBERS.module(reader.TRANSCRIBER).network()

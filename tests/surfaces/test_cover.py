@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tests.conftest import BEAT_S, band_score
 
+from contrafact import weights
 from contrafact.audio import SoundFile
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import PARTIAL_PREFIX
@@ -165,6 +166,15 @@ def test_preview_transpose_and_format(band_recording, tmp_path):
     profile = [np.bincount([n.pitch % 12 for n in p.notes], minlength=12) / len(p.notes) for p in (moved, own)]
     shifts = [float(profile[0] @ np.roll(profile[1], shift)) for shift in range(12)]
     assert int(np.argmax(shifts)) == 2
+
+
+def test_the_report_tells_which_networks_heard_and_played(band_recording, tmp_path):
+    for knobs, played in (([], set()), (["--set", "harmonizer=jazz_neural"], {"jazz_harmony"})):
+        done = contrafact("cover", band_recording, "-o", tmp_path, "--preview", 5, "--json", *knobs, check=True)
+        folder = Path(json.loads(done.stdout.splitlines()[-1])["folder"])
+        models = json.loads((folder / "report.json").read_text())["models"]
+        assert set(models) == {"soundfont", "basic_pitch", "leadsheet"} | played
+        assert all(models[name] == weights.card(name).sha256 for name in {"leadsheet"} | played)
 
 
 def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FOLDER = Path(__file__).parent
+_noting: list[dict[str, str]] = []
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,20 @@ def locate(name: str, folder: Path = FOLDER) -> Path:
         raise MissingError(
             "WEIGHTS_CHANGED", f"The weights {path} are not those of their card.", "Install Contrafact again."
         )
+    for found in _noting:
+        found[name] = known.sha256
     return path
+
+
+@contextmanager
+def noted() -> Iterator[dict[str, str]]:
+    """Fills with name and SHA-256 of all weights that are located inside the block."""
+    found: dict[str, str] = {}
+    _noting.append(found)
+    try:
+        yield found
+    finally:
+        _noting.pop()
 
 
 def find(name: str) -> Path:

@@ -35,7 +35,7 @@ class Config:
     change_cost: float = 3.0
     leap_cost: float = 0.08
     voicing: float = 0.3
-    share: float = 0.7
+    share: float = 0.8
     voicing_most: float = 6.0
     restrike: float = 0.5
     shortest_s: float = 0.06
