@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import secrets
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.errors import OutputError
-from contrafact.files import PARTIAL_PREFIX, output_error
+from contrafact.files import PARTIAL_PREFIX, check_target, output_error
 from contrafact.settings import Format
 
 Samples = NDArray[np.float32]
@@ -237,8 +235,8 @@ class Writer:
         may_be_silent: for stems in which an instrument may well have nothing to play.
 
     Raises:
-        OutputError: OUTPUT_DISK_FULL, OUTPUT_UNWRITABLE, OUTPUT_NAME, OUTPUT_FORMAT, OUTPUT_NOT_FINITE,
-            OUTPUT_OVER_PEAK, OUTPUT_SILENT, OUTPUT_TOO_LONG, OUTPUT_ENCODER or OUTPUT_CHECK.
+        OutputError: OUTPUT_DISK_FULL, OUTPUT_UNWRITABLE, OUTPUT_NAME, OUTPUT_NOT_A_FILE, OUTPUT_FORMAT,
+            OUTPUT_NOT_FINITE, OUTPUT_OVER_PEAK, OUTPUT_SILENT, OUTPUT_TOO_LONG, OUTPUT_ENCODER or OUTPUT_CHECK.
     """
 
     def __init__(
@@ -264,8 +262,9 @@ class Writer:
     def __enter__(self) -> Writer:
         import soundfile
 
+        check_target(self.path)
         try:
-            self._claim_name()
+            os.close(os.open(self._temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             self._sound = soundfile.SoundFile(
                 self._temporary, "w", self.sample_rate, self.channels, **self._encoding.settings
             )
@@ -277,18 +276,6 @@ class Writer:
                 self._discard()
             raise
         return self
-
-    def _claim_name(self) -> None:
-        """Make the temporary file, and learn now whether the target's name is impossible or a folder's."""
-        try:
-            os.close(os.open(self._temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            with suppress(FileNotFoundError):
-                if stat.S_ISDIR(os.stat(self.path).st_mode):
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        except (OSError, ValueError) as cause:
-            raise output_error(
-                self.path, cause if isinstance(cause, OSError) else OSError(errno.EINVAL, str(cause))
-            ) from cause
 
     def _write_tags(self) -> None:
         for key, value in self._tags.items():

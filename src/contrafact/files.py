@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,9 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     """A file under a temporary name beside ``path``, open for writing; synced and renamed when the block ends well.
 
     Raises:
-        OutputError: the folder cannot be written, or the disk is full; nothing is left behind.
+        OutputError: see `check_target`; the folder cannot be written, or the disk is full; nothing is left behind.
     """
+    check_target(path)
     temporary = ""
     try:
         unique = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{os.urandom(6).hex()}")
@@ -36,6 +38,25 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+def check_target(path: Path) -> None:
+    """Refuse a path that is taken by what is no file, which renaming a file to it would replace.
+
+    Raises:
+        OutputError: OUTPUT_NOT_A_FILE, there is a folder, a device, a pipe or a link to one; the name is impossible.
+    """
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return
+    except ValueError as cause:
+        raise output_error(path, OSError(errno.EINVAL, str(cause))) from cause
+    except OSError as cause:
+        raise output_error(path, cause) from cause
+    if not is_file:
+        sentence = f"{path} is there already and is no file, but a folder, a device or a pipe."
+        raise OutputError("OUTPUT_NOT_A_FILE", sentence, "Choose another name with -o.")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ import soundfile
 from contrafact import audio
 from contrafact.audio import ENCODINGS, Audio, Samples, Writer
 from contrafact.errors import OutputError
+from contrafact.files import write_text
 
 RATE = 44_100
 
@@ -81,7 +82,7 @@ def test_a_killed_run_leaves_a_name_that_tells_itself(tmp_path: Path) -> None:
 FOLDERS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing folder": (lambda p: p / "none" / "x.wav", "OUTPUT_UNWRITABLE"),
     "file for a folder": (lambda p: Path(__file__) / "x.wav", "OUTPUT_UNWRITABLE"),
-    "name of a folder": (lambda p: p, "OUTPUT_UNWRITABLE"),
+    "name of a folder": (lambda p: p, "OUTPUT_NOT_A_FILE"),
     "long name": (lambda p: p / ("x" * 300), "OUTPUT_NAME"),
     "impossible name": (lambda p: p / "a\0b", "OUTPUT_UNWRITABLE"),
     "pseudo file system": (lambda p: Path("/proc/x.wav"), "OUTPUT_UNWRITABLE"),
@@ -95,6 +96,31 @@ def test_places_that_cannot_be_written_are_typed_errors(case: str, tmp_path: Pat
         Audio(tone(), RATE).write(place(tmp_path))
     assert caught.value.code == code
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [lambda path: Audio(tone(), RATE).write(path), lambda path: write_text(path, "x")])
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "folder"])
+def test_what_is_no_file_is_never_replaced(kind: str, write: Callable[[Path], None], tmp_path: Path) -> None:
+    """As root, a file renamed to /dev/null would take its place for everybody."""
+    target = tmp_path / "x.wav"
+    if kind == "folder":
+        target.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe" if "link" in kind else target)
+    if "link" in kind:
+        target.symlink_to("pipe")
+    before = {p.name: p.lstat().st_ino for p in tmp_path.iterdir()}
+    with pytest.raises(OutputError) as caught:
+        write(target)
+    assert caught.value.code == "OUTPUT_NOT_A_FILE"
+    assert {p.name: p.lstat().st_ino for p in tmp_path.iterdir()} == before
+
+
+def test_a_link_to_a_file_gives_way_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "x").symlink_to("theirs")
+    write_text(tmp_path / "x", "ours")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"theirs": "theirs", "x": "ours"}
 
 
 @pytest.mark.parametrize(
