@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
+from contrafact import style
 from contrafact.arrangers._contract import Arrangement
 from contrafact.errors import ContrafactError, SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.players._instruments import INSTRUMENTS
 from contrafact.registry import ARRANGERS, HARMONIZERS, PLAYERS
 from contrafact.score import Part, Score
+from contrafact.settings import Knobs
 from contrafact.theory.chords import parse
 from contrafact.theory.transpose import transpose
 
 SWUNG = {"harmony": 0.0}
 
 
-def song() -> LeadSheet:
-    """64 bars of four at 130, with rests for fills and off-beats to swing."""
-    beat_s, bars = 60 / 130, 64
+def song(bars: int = 64) -> LeadSheet:
+    """Bars of four at 130, with rests for fills and off-beats to swing."""
+    beat_s = 60 / 130
     beats = np.arange(4 * bars) * beat_s
     symbols = ("C:maj", "A:min", "D:min", "G:maj", "E:min", "A:min", "F:maj", "G:maj")
     chords = tuple(Chord(4 * i * beat_s, 4 * (i + 1) * beat_s, symbols[i % 8]) for i in range(bars))
@@ -178,9 +180,32 @@ def test_impossible_knobs_are_refused(knobs: dict[str, Any]) -> None:
         arranged(**knobs)
 
 
-def test_a_knob_that_nobody_in_the_band_has_is_refused() -> None:
-    with pytest.raises(SettingsError, match="no effect in ballad"):
-        ARRANGERS.build("band", style="ballad", knobs={"feel": "two"})
+TURNED = {
+    "harmony": 0.0,
+    "harmonizer": "jazz_neural",
+    "swing": 0.5,
+    "density": 1.0,
+    "melody_instrument": "trumpet",
+    "feel": "two",
+}
+IDLE = {("ballad", "feel"), ("jazz-piano", "feel"), ("bossa-nova", "feel"), ("bossa-nova", "swing")} | {
+    ("cyclegan-jazz", knob) for knob in ("feel", "harmony", "harmonizer")
+}
+
+
+@pytest.mark.parametrize("knob", [f.name for f in fields(Knobs)])
+@pytest.mark.parametrize("name", style.names())
+def test_every_knob_changes_every_style_or_is_refused(name: str, knob: str) -> None:
+    def scored(**knobs: Any) -> Score:
+        built = ARRANGERS.build(style.load(name).arranger, style=name, knobs=knobs)
+        arrangement: Arrangement = built(song(bars=32), Score(()), 7)
+        return arrangement.score
+
+    if (name, knob) in IDLE:
+        with pytest.raises(SettingsError, match=f"{knob}.* no effect in {name}"):
+            scored(**{knob: TURNED[knob]})
+    else:
+        assert scored(**{knob: TURNED[knob]}).parts != scored().parts
 
 
 @pytest.mark.parametrize("style", ["jazz-trio", "bossa-nova"])

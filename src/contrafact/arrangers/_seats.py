@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet
@@ -45,15 +45,21 @@ def play_all(seats: tuple[Seat, ...], sheet: LeadSheet, score: Score, seed: int)
     return _from_first_beat(score, sheet)
 
 
-def refuse_feel(style_name: str, style: Style, knobs: Knobs) -> None:
-    """Refuse a feel where nobody walks.
+def refuse_idle(style_name: str, style: Style, knobs: Knobs) -> None:
+    """Refuse a knob that would change nothing: a feel where nobody walks, swing where a style has none.
 
     Raises:
         SettingsError: SETTING_VALUE.
     """
-    if knobs.feel != "auto" and not any("feel" in _known(part) for part in style.parts):
-        sentence = f"feel has no effect in {style_name}: nobody there walks a bass line."
-        raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
+    usual = Knobs()
+    if knobs.feel != usual.feel and not any("feel" in _known(part) for part in style.parts):
+        _refuse(f"feel has no effect in {style_name}: nobody there walks a bass line.")
+    if knobs.swing != usual.swing and not style.swing:
+        _refuse(f"swing has no effect in {style_name}: its eighths are even.")
+
+
+def _refuse(sentence: str) -> NoReturn:
+    raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
 
 
 def _from_first_beat(score: Score, sheet: LeadSheet) -> Score:

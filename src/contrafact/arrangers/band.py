@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from contrafact import style as styles
 from contrafact.arrangers._contract import Arrangement
-from contrafact.arrangers._seats import play_all, refuse_feel, seated
+from contrafact.arrangers._seats import play_all, refuse_idle, seated
 from contrafact.leadsheet import LeadSheet
 from contrafact.registry import HARMONIZERS, Card
 from contrafact.score import Score
@@ -43,7 +43,7 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
         SettingsError: unknown style, player, instrument or setting.
     """
     style = styles.load(config.style)
-    refuse_feel(config.style, style, config.knobs)
+    refuse_idle(config.style, style, config.knobs)
     harmonize = _harmonizer(style, config.knobs)
     seats = seated(style, config.knobs)
 

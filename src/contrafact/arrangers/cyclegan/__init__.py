@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from contrafact import style as styles
 from contrafact import weights
 from contrafact.arrangers._contract import Arrangement
-from contrafact.arrangers._seats import play_all, refuse_feel, seated
+from contrafact.arrangers._seats import play_all, refuse_idle, seated
 from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import plan
@@ -94,7 +94,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Arrang
         MissingError: the weights are missing, not those of their card, or of another method (WEIGHTS_OTHER).
     """
     style, knobs = styles.load(config.style), config.knobs
-    refuse_feel(config.style, style, knobs)
+    refuse_idle(config.style, style, knobs)
     if (knobs.harmony, knobs.harmonizer) != (Knobs().harmony, Knobs().harmonizer):
         sentence = f"harmony and harmonizer have no effect in {config.style}: the network sees notes, no chords."
         raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
