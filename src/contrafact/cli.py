@@ -85,7 +85,7 @@ def cover(
     )
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
-    check(settings, leadsheet)
+    check(settings, leadsheet, songs)
     shown = _Shown(json_lines)
     failed = [song for song in songs if not _cover_one(song, out, settings, leadsheet, force, shown)]
     shown.summary(len(songs), len(failed))

@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -34,7 +34,7 @@ from contrafact.mixer import Channel, Mixed, Room, mix
 from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
 from contrafact.renderers._attack import struck_early
-from contrafact.renderers.soundfont import soundfont_id
+from contrafact.renderers.soundfont import find_soundfont, load_library, soundfont_id
 from contrafact.report.ears import Ears
 from contrafact.report.facts import Made, source_loudness, write_report
 from contrafact.report.page import EMBED_LIMIT_S, compressed
@@ -179,16 +179,25 @@ def cover(
     return Cover(target, report)
 
 
-def check(settings: Settings, edited: Path | None = None) -> None:
-    """Refuse what no song could be covered with, before any is: style, knobs, instrument, lead sheet.
+def check(settings: Settings, edited: Path | None = None, songs: Sequence[Path] = ()) -> None:
+    """Refuse what no song could be covered with, before any is: style, knobs, instrument, lead sheet, soundfont.
+
+    What hears notes is asked for only where all of ``songs`` are recordings: a MIDI file brings its own.
 
     Raises:
         SettingsError: naming the setting.
+        MissingError: FLUIDSYNTH_MISSING, SOUNDFONT_MISSING, or the transcriber's network is not there.
+        ContrafactError: SOUNDFONT_BROKEN.
     """
     chosen = style.load(settings.style)
     ARRANGERS.build(chosen.arranger, style=settings.style, knobs=asdict(settings.knobs))
     if edited:
         read_leadsheet(edited)
+    find_soundfont(settings.soundfont)
+    load_library()
+    with suppress(InputError):  # a song that cannot be read is told when its turn comes
+        if songs and not any(is_midi(song) for song in songs):
+            TRANSCRIBERS.module(LEADSHEETS.module(settings.reader).TRANSCRIBER).network()
 
 
 def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "", digest: str = "") -> Heard:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,14 @@ from tests.conftest import BEAT_S, band_score
 
 from contrafact import weights
 from contrafact.audio import SoundFile
+from contrafact.cover import check
 from contrafact.dsp.loudness import integrated_loudness
+from contrafact.errors import MissingError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.leadsheet import from_json, to_json
 from contrafact.midi import read_midi, write_midi
+from contrafact.settings import Settings
+from contrafact.transcribers import basic_pitch
 
 FILES = {"cover.wav", "cover.mid", "leadsheet.json", "leadsheet.musicxml", "cover.musicxml"}
 FILES |= {"report.json", "report.html"}
@@ -205,6 +210,45 @@ def test_bad_usage_says_what_to_do(band_recording, tmp_path, words, hint):
     assert hint in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def aside(folder: Path, module: str, content: str) -> dict[str, str]:
+    """An environment in which a module of that name comes before the installed one."""
+    (folder / module).mkdir()
+    (folder / module / "__init__.py").write_text(content)
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "missing"),
+    [
+        ("SOUNDFONT_MISSING", ["--soundfont", "/no/such.sf2"], ""),
+        ("SOUNDFONT_BROKEN", ["--soundfont", __file__], ""),
+        ("FLUIDSYNTH_MISSING", [], "fluidsynth"),
+        ("MODEL_MISSING", [], "basic_pitch"),
+    ],
+)
+def test_what_all_songs_need_is_missed_once_and_before_any_work(band_recording, tmp_path, code, words, missing):
+    broken = {"fluidsynth": "raise ImportError('Could not find the FluidSynth library.')", "basic_pitch": ""}
+    environment = aside(tmp_path, missing, broken[missing]) if missing else None
+    songs = [band_recording, band_recording]
+    done = contrafact("cover", *songs, "-o", tmp_path / "out", "--json", *words, env=environment)
+    assert done.returncode == 1, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["event"], line["code"], line.get("song")) for line in lines] == [("failed", code, None)]
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_recordings_need_somebody_who_hears_notes(band_recording, tmp_path, monkeypatch):
+    write_midi(band_score(), tmp_path / "song.mid")
+    monkeypatch.setattr(basic_pitch, "MODEL", replace(basic_pitch.MODEL, package="no_such_package"))
+    with pytest.raises(MissingError, match="no_such_package"):
+        check(Settings(reader="heuristic"), songs=[band_recording])
+    check(Settings(reader="heuristic"), songs=[band_recording, tmp_path / "song.mid"])
+    check(Settings(reader="neural"), songs=[band_recording])
+    monkeypatch.setattr("contrafact.renderers.soundfont.PLACES", ())
+    with pytest.raises(MissingError, match="SOUNDFONT_MISSING"):
+        check(Settings())
 
 
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])

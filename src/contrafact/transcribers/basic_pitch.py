@@ -105,7 +105,12 @@ def build(config: Config) -> Callable[..., Transcription]:
 
 
 def network() -> str:
-    """SHA-256 of the network that listens."""
+    """SHA-256 of the network that listens.
+
+    Raises:
+        MissingError: it is not there, or another file is in its place.
+    """
+    MODEL.locate()
     return MODEL.sha256
 
 

@@ -74,7 +74,12 @@ def _analysed(audio: Audio) -> Audio:
 
 
 def network() -> str:
-    """SHA-256 of the network that listens."""
+    """SHA-256 of the network that listens.
+
+    Raises:
+        MissingError: it is not there, or not the one of its card.
+    """
+    weights.find(Config().weights)
     return weights.card(Config().weights).sha256
 
 
