@@ -10,12 +10,14 @@ import pytest
 
 from contrafact import style
 from contrafact.arrangers._contract import Arrangement
+from contrafact.arrangers._seats import Seat, play_all
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Metre, Section
 from contrafact.players import _kit as kit
 from contrafact.players._instruments import INSTRUMENTS
-from contrafact.registry import ARRANGERS, PLAYERS
+from contrafact.registry import ARRANGERS
 from contrafact.score import Note, Part, Score
+from contrafact.style import StylePart
 from contrafact.theory.chords import parse
 
 STYLES = [name for name in style.names() if style.load(name).arranger == "band"]
@@ -258,9 +260,17 @@ def test_the_song_ends_with_one_long_chord_on_a_downbeat() -> None:
 
 
 def test_a_player_hears_the_parts_before_it() -> None:
-    player = PLAYERS.build("walking_bass")
-    before = Score((Part("melody", 0, (Note(0.0, 1.0, 60, 80),)),))
-    assert player(song(), before, 1).name == "bass"
+    heard: list[list[Part]] = []
+
+    def listener(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
+        heard.append(list(so_far.parts))
+        return Part("listener", 0, (Note(float(len(heard)), 1.0, 60, 80),))
+
+    given = Part("given", 0, (Note(0.0, 1.0, 60, 80),))
+    seats = tuple(Seat(StylePart(name, "listener"), listener) for name in ("first", "second", "third"))
+    made = play_all(seats, song(), Score((given,)), 1).parts
+    assert [p.name for p in made] == ["given", "first", "second", "third"]
+    assert heard == [list(made[:count]) for count in (1, 2, 3)]
 
 
 @pytest.mark.slow
