@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from contrafact.errors import MissingError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.leadsheet import from_json, to_json
 from contrafact.midi import read_midi, write_midi
+from contrafact.score import Score
 from contrafact.settings import Settings
 from contrafact.transcribers import basic_pitch
 
@@ -335,6 +338,77 @@ def test_the_reader_that_is_asked_for_listens(band_recording, tmp_path):
     assert found["neural"] != found["heuristic"]
     counts = [len(read_midi(tmp_path / f"{reader}.mid").parts[0].notes) for reader in ("neural", "heuristic")]
     assert counts[0] != counts[1]
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
+def beeping_soundfont(path: Path) -> Path:
+    """An SF2 file (specification 2.04) whose every program and drum kit is one looped sine, tuned."""
+    loop, rounds, rate, key = 100, 8, 44_100, 69  # 441 Hz
+    name = struct.Struct("20s").pack
+    wave = 20_000 * np.sin(2 * np.pi * np.arange(loop * rounds) / loop)
+    samples = np.r_[wave, np.zeros(46)].astype("<i2").tobytes()
+    programs = [(program, 0) for program in range(128)] + [(0, 128)]
+    presets = [name(b"beep") + struct.pack("<HHHIII", *p, bag, 0, 0, 0) for bag, p in enumerate(programs)]
+    header = struct.pack("<5IBbHH", 0, loop * rounds, loop, loop * (rounds - 1), rate, key, 0, 0, 1)
+    tables = {
+        b"phdr": b"".join(presets) + name(b"EOP") + struct.pack("<HHHIII", 0, 0, len(programs), 0, 0, 0),
+        b"pbag": b"".join(struct.pack("<HH", i, 0) for i in range(len(programs) + 1)),
+        b"pmod": bytes(10),
+        b"pgen": struct.pack("<HH", 41, 0) * len(programs) + bytes(4),  # instrument 0
+        b"inst": name(b"beep") + struct.pack("<H", 0) + name(b"EOI") + struct.pack("<H", 1),
+        b"ibag": struct.pack("<4H", 0, 0, 2, 0),
+        b"imod": bytes(10),
+        b"igen": struct.pack("<4H", 54, 1, 53, 0) + bytes(4),  # looped, sample 0
+        b"shdr": name(b"beep") + header + name(b"EOS") + bytes(26),
+    }
+    pdta = b"pdta" + b"".join(chunk(k, v) for k, v in tables.items())
+    info = b"INFO" + chunk(b"ifil", struct.pack("<HH", 2, 4)) + chunk(b"isng", b"EMU8000\0") + chunk(b"INAM", b"beep")
+    lists = (info, b"sdta" + chunk(b"smpl", samples), pdta)
+    path.write_bytes(chunk(b"RIFF", b"sfbk" + b"".join(chunk(b"LIST", part) for part in lists)))
+    return path
+
+
+def harmonics(path: Path) -> float:
+    """Share of a sound's power above 1,500 Hz, where sines of the bass and a low melody have none."""
+    power = np.abs(np.fft.rfft(samples(path).mean(axis=0))) ** 2
+    return float(power[int(1500 * len(power) / 22_050) :].sum() / power.sum())
+
+
+def test_another_soundfont_plays(tmp_path):
+    font = beeping_soundfont(tmp_path / "beep.sf2")
+    bass = band_score().part("bass")
+    write_midi(Score((replace(bass, program=0),)), tmp_path / "bass.mid")
+    write_midi(band_score(), tmp_path / "song.mid")
+    shares = {}
+    for name, words in (("usual", []), ("beep", ["--soundfont", font])):
+        contrafact("render", tmp_path / "bass.mid", "-o", tmp_path / f"{name}.wav", *words, check=True)
+        words += ["--style", "jazz-piano", "--preview", 5]
+        contrafact("cover", tmp_path / "song.mid", "-o", tmp_path / name, *words, check=True)
+        folder = tmp_path / name / "song.jazz-piano"
+        played_by = json.loads((folder / "report.json").read_text())["models"]["soundfont"]
+        assert (str(font) in played_by) == (name == "beep")
+        shares[name] = [harmonics(f) for f in (tmp_path / f"{name}.wav", folder / "stems" / "piano.wav")]
+    assert max(shares["beep"]) < min(shares["usual"]) / 10
+
+
+def test_every_option_of_arrange_changes_its_own_thing(covered, tmp_path):
+    def arranged(*words: object) -> Score:
+        contrafact("arrange", covered / "leadsheet.json", "-o", tmp_path / "x.mid", *words, check=True)
+        return read_midi(tmp_path / "x.mid")
+
+    plain = arranged("--set", "density=0")
+    assert {p.name for p in arranged("--style", "bossa-nova").parts} == {"melody", "guitar", "bass", "drums"}
+    assert arranged("--set", "density=0", "--seed", 5).part("bass") != plain.part("bass")
+    assert arranged("--set", "melody_instrument=trumpet").part("melody").program == 56
+    moved = arranged("--set", "density=0", "--transpose", 3).part("melody").notes
+    assert [n.pitch for n in moved] == [n.pitch + 3 for n in plain.part("melody").notes]
+
+
+def test_the_version_is_the_packages():
+    assert contrafact("--version", check=True).stdout.strip() == version("contrafact")
 
 
 def test_lists_and_doctor():
