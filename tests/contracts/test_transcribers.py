@@ -15,6 +15,7 @@ from contrafact.registry import TRANSCRIBERS
 from contrafact.runtime import ModelFile
 from contrafact.score import Transcription
 from contrafact.transcribers import basic_pitch as bp
+from contrafact.transcribers._notes import Decoding, decode
 
 
 class Clock:
@@ -124,6 +125,35 @@ def test_settings_are_strict() -> None:
         TRANSCRIBERS.build("basic_pitch", thread=2)
     with pytest.raises(SettingsError):
         TRANSCRIBERS.build("basic_pitch", decoding={"onset_threshold": 1.5})
+
+
+@pytest.mark.parametrize(
+    ("settings", "heard"),
+    [
+        ({}, [60, 64]),
+        ({"onset_threshold": 0.3}, [60, 62, 64]),
+        ({"onset_threshold": 0.7}, [64]),
+        ({"note_threshold": 0.1}, [60, 64, 66]),
+        ({"note_threshold": 0.5}, [64]),
+        ({"shortest_frames": 4}, [60, 64, 68]),
+        ({"shortest_frames": 38}, [60, 64]),
+        ({"shortest_frames": 39}, [64]),
+    ],
+)
+def test_each_threshold_decides_which_notes_are_found(settings: dict[str, float], heard: list[int]) -> None:
+    """Four notes with an onset, each doubtful in its own way, and one that nothing is wrong with."""
+    onset, note = np.zeros((2, 100, 88), np.float32)
+    for pitch, strength, loudness, frames in (
+        (60, 0.6, 0.4, 39),
+        (62, 0.4, 0.4, 39),
+        (64, 0.9, 0.9, 60),
+        (66, 0.9, 0.2, 39),
+        (68, 0.9, 0.4, 8),
+    ):
+        onset[10, pitch - 21] = strength
+        note[10 : 10 + frames, pitch - 21] = loudness
+    found = decode(onset, note, Decoding(follow_rest=False, **settings))
+    assert sorted(n.pitch for n in found) == heard
 
 
 def test_missing_package_names_the_command() -> None:
