@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -249,10 +250,11 @@ def evaluate(
     figures = measure(song, folder, voice)
     if json_lines:
         for name, figure in figures.items():
-            print(json.dumps({"figure": name, "value": figure}))
+            print(json.dumps({"figure": name, "value": figure if isfinite(figure) else None}))
         return
     for name, (label, better) in FIGURES.items():
-        value, copy, other = (f"{figures[name + anchor]:.3f}" for anchor in ("", "_copy", "_other"))
+        found = (figures[name + anchor] for anchor in ("", "_copy", "_other"))
+        value, copy, other = (f"{figure:.3f}" if isfinite(figure) else "infinite" for figure in found)
         print(f"{label}, {better} is nearer: {value} (a copy of the song {copy}, the nearest other song {other})")
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import BEAT_S, band_score
+from typer.testing import CliRunner
 
 from contrafact import weights
 from contrafact.audio import SoundFile
+from contrafact.cli import app
 from contrafact.cover import check
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.errors import MissingError
@@ -320,6 +322,16 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     refused = contrafact("evaluate", other, covered)
     assert refused.returncode == 1
     assert "COVER_OTHER_SONG" in refused.stderr
+
+
+def test_a_distance_without_end_is_null_for_programs_and_said_to_people(tmp_path, monkeypatch):
+    figures = dict.fromkeys(("mca", "mca_copy", "mca_other", "qmax_copy", "qmax_other"), 0.25) | {"qmax": float("inf")}
+    monkeypatch.setattr("contrafact.cover.evaluate", lambda *_: figures)
+    words = ["evaluate", "song.wav", str(tmp_path)]
+    lines = CliRunner().invoke(app, [*words, "--json"]).stdout.splitlines()
+    told = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert {t["figure"]: t["value"] for t in told} == figures | {"qmax": None}
+    assert "infinite (a copy of the song 0.250" in CliRunner().invoke(app, words).stdout
 
 
 def test_the_reader_that_is_asked_for_listens(band_recording, tmp_path):
