@@ -39,12 +39,12 @@ from contrafact.players.jazz_drums_neural._features import (
     SLOTS,
     THIRDS,
     VELOCITIES,
-    Measure,
     Reader,
+    Told,
     course,
     late_class,
     lay,
-    measures_of,
+    told_of,
     velocity_class,
 )
 from contrafact.registry import PLAYERS
@@ -322,8 +322,8 @@ def random_hits(slots: int, seed: int = 0) -> np.ndarray:
 
 
 def test_categories_stay_within_their_sizes_and_tell_the_place() -> None:
-    measures = [Measure(4, i, 1, 5, 5, (1, 1, 2, 2)) for i in range(9)] + [Measure(2, 9)]
-    along = course(measures, 4, "swing", 500.0, 0.9)
+    bars = [Told(4, i, 1, 5, 5, (1, 1, 2, 2)) for i in range(9)] + [Told(2, 9)]
+    along = course(bars, 4, "swing", 500.0, 0.9)
     assert along.rows.shape == (SLOTS * 38, COLUMNS)
     assert (along.rows >= 0).all()
     assert (along.rows < np.array(list(SIZES.values()))).all()
@@ -338,7 +338,7 @@ def test_categories_stay_within_their_sizes_and_tell_the_place() -> None:
 
 
 def test_the_same_place_is_recalled_from_bars_of_any_length() -> None:
-    along = course([Measure(n, i) for i, n in enumerate((4, 3, 4, 4, 4))], 4, "swing", 120.0, 0.66)
+    along = course([Told(n, i) for i, n in enumerate((4, 3, 4, 4, 4))], 4, "swing", 120.0, 0.66)
     starts = SLOTS * np.array([0, 4, 7, 11, 15])
     assert along.recalled[starts[4] + 5].tolist() == [starts[3] + 5, starts[2] + 5, starts[0] + 5]
     assert along.recalled[starts[2] + 3 * SLOTS].tolist() == [-1, starts[0] + 3 * SLOTS, -1], "a bar of three has no 4"
@@ -346,7 +346,7 @@ def test_the_same_place_is_recalled_from_bars_of_any_length() -> None:
 
 
 def test_the_reader_tells_what_was_played() -> None:
-    along = course([Measure(4, i) for i in range(3)], 4, "jazz", 120.0, 0.5)
+    along = course([Told(4, i) for i in range(3)], 4, "jazz", 120.0, 0.5)
     velocities = random_hits(len(along))
     late = np.where(velocities > 0, 0.01, 0.0)
     reader = Reader(along.recalled)
@@ -375,13 +375,13 @@ def test_bars_are_told_as_they_were_played() -> None:
     busy[3, :4, NAMES.index("low tom")] = 120
     nothing = np.zeros_like(quiet)
     nothing[0, 0, NAMES.index("kick")] = 60
-    found = measures_of(np.concatenate([quiet, quiet, busy, nothing]).reshape(-1, COUNT), 4, False)
+    found = told_of(np.concatenate([quiet, quiet, busy, nothing]).reshape(-1, COUNT), 4, False)
     assert [m.lead for m in found] == [1, 1, 2, 3]
     assert [m.energy for m in found] == [1, 1, 5, 4]
     assert [m.talk for m in found] == [1, 1, 5, 1]
     assert found[2].fills[3] == 2
     assert set(found[0].fills) == {1}
-    assert all(set(m.fills) == {2} for m in measures_of(quiet.reshape(-1, COUNT), 4, True))
+    assert all(set(m.fills) == {2} for m in told_of(quiet.reshape(-1, COUNT), 4, True))
 
 
 def test_classes_of_touch_hold_their_values() -> None:

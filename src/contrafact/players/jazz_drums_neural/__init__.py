@@ -46,8 +46,8 @@ from contrafact.players.jazz_drums_neural._features import (
     Course,
     Floats,
     Ints,
-    Measure,
     Reader,
+    Told,
     course,
     talk_class,
 )
@@ -186,15 +186,15 @@ def _session(path: Path) -> InferenceSession:
 
 def course_of(form: Form, config: Config, seed: int) -> Course:
     """The song as the network sees it, up to the final bar."""
-    measures = []
+    told = []
     for bar in form.bars[:-1]:
         fill = fill_length(bar, config.density, randomness(seed, FILL, bar.index))
         fills = tuple(2 if i >= bar.beats - fill else 1 for i in range(bar.beats))
         talk = talk_class(TALK_A_BEAT * (0.25 + 1.1 * bar.energy) * (0.2 + 1.4 * config.density))
         energy = 1 + min(4, int(5 * bar.energy))
-        measures.append(Measure(bar.beats, bar.place, 2 if _on_hat(bar, config.kind) else 1, energy, talk, fills))
+        told.append(Told(bar.beats, bar.place, 2 if _on_hat(bar, config.kind) else 1, energy, talk, fills))
     swing = swing_phase(form.beat_s) if config.kind == "swing" else 0.5
-    return course(measures, form.grid.beats_per_bar, config.kind, 60 / form.beat_s, swing)
+    return course(told, form.grid.beats_per_bar, config.kind, 60 / form.beat_s, swing)
 
 
 def _on_hat(bar: Bar, kind: Kind) -> bool:

@@ -19,10 +19,9 @@ from contrafact.players.jazz_drums_neural._features import (
     Floats,
     Ints,
     Laid,
-    Measure,
     course,
     lay,
-    measures_of,
+    told_of,
 )
 
 TIME_BEATS = 0.5
@@ -97,8 +96,8 @@ def take(performance: groove_midi.Performance) -> Take | None:
     laid = lay(beats, np.array([h.pitch for h in hits], dtype=np.int64))
     velocities, late_s = table(laid, [(h.pitch, h.velocity) for h in hits], performance.beat_s)
     style = style_of(about, laid.swing, keeps_time(velocities))
-    measures: list[Measure] = measures_of(velocities, performance.beats_per_bar, about.is_fill)
-    along = course(measures, performance.beats_per_bar, style, 60 / performance.beat_s, laid.swing)
+    bars = told_of(velocities, performance.beats_per_bar, about.is_fill)
+    along = course(bars, performance.beats_per_bar, style, 60 / performance.beat_s, laid.swing)
     lost = len(hits) - int((velocities > 0).sum())
     split: Split = "test" if about.name in ALSO_HELD_OUT else about.split
     return Take(about.name, split, style, about.is_fill, along, velocities, late_s, lost)

@@ -2,7 +2,7 @@
 
 A beat has six places: the halves and quarters of the beat as the drummer swings it, and the thirds of an even one. In a
 swung beat the half is the swung off-beat and the first quarter the middle of its triplet, so that one pattern is
-written in one way at any measure of swing. `lay` writes hits so; what remains of their time is their lateness.
+written in one way at any amount of swing. `lay` writes hits so; what remains of their time is their lateness.
 `Course` is what is known before playing, `Reader` walks along it. Training and playing use the same.
 """
 
@@ -137,13 +137,13 @@ METRES = {4: 1, 3: 2, 2: 3}
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What is asked of a bar.
+class Told:
+    """What is told of a bar.
 
     Attributes:
         beats: its length.
         place: number of the bar in its stretch of the form.
-        lead: 1 where the ride keeps time, 2 a hi-hat, 3 nobody; 0 where it is not told, as for all that follow.
+        lead: 1 where the ride keeps time, 2 a hi-hat, 3 neither; 0 where it is not told, as for all that follow.
         energy: 1..5, how loud.
         talk: 1..5, how much of the kit's other voices.
         fills: of each beat, 1 not a fill, 2 a fill.
@@ -179,21 +179,21 @@ class Course:
         return rows
 
 
-def course(measures: Sequence[Measure], beats_per_bar: int, style: str, tempo_bpm: float, swing: float) -> Course:
+def course(bars: Sequence[Told], beats_per_bar: int, style: str, tempo_bpm: float, swing: float) -> Course:
     """A course along bars, in a style of `STYLES`, with the off-beat at ``swing``."""
     genre = (1 + STYLES.index(style), 1 + bisect(TEMPO_EDGES, tempo_bpm), 1 + bisect(SWING_EDGES, swing))
-    starts = np.cumsum([0, *(SLOTS * m.beats for m in measures)])
+    starts = np.cumsum([0, *(SLOTS * bar.beats for bar in bars)])
     rows, recalled, before = [], [], 1
-    for number, measure in enumerate(measures):
-        for beat in range(measure.beats):
-            fill = measure.fills[beat] if measure.fills else 0
+    for number, bar in enumerate(bars):
+        for beat in range(bar.beats):
+            fill = bar.fills[beat] if bar.fills else 0
             after = 0 if not fill else 2 if before == 2 and fill == 1 else 1
             before = fill
-            left = min(measure.beats - 1 - beat, 7)
-            shape = (measure.lead, measure.energy, measure.talk, fill, after)
+            left = min(bar.beats - 1 - beat, 7)
+            shape = (bar.lead, bar.energy, bar.talk, fill, after)
             for place in range(SLOTS):
                 metre = METRES.get(beats_per_bar, 0)
-                rows.append((place, min(beat, 7), left, metre, measure.place % 8, *genre, *shape))
+                rows.append((place, min(beat, 7), left, metre, bar.place % 8, *genre, *shape))
                 recalled.append([_recalled(starts, number, back, SLOTS * beat + place) for back in (1, 2, 4)])
     return Course(np.array(rows, dtype=np.int64), np.array(recalled, dtype=np.int64))
 
@@ -264,7 +264,7 @@ def talk_class(hits_a_beat: float) -> int:
     return 1 + bisect(TALK_EDGES, hits_a_beat)
 
 
-def measures_of(velocities: Ints, beats_per_bar: int, is_fill: bool) -> list[Measure]:
+def told_of(velocities: Ints, beats_per_bar: int, is_fill: bool) -> list[Told]:
     """What was played in each bar, told as what could have been asked.
 
     Args:
@@ -283,7 +283,7 @@ def measures_of(velocities: Ints, beats_per_bar: int, is_fill: bool) -> list[Mea
         lead = 3 if ride + hat < b - a else 1 if ride >= hat else 2
         energy = 1 + bisect(ENERGY_EDGES, float(struck.mean())) if len(struck) else 1
         talk = talk_class(float(hits[a:b, list(TALK)].sum()) / (b - a))
-        found.append(Measure(b - a, a // beats_per_bar, lead, energy, talk, tuple(fills[a:b].tolist())))
+        found.append(Told(b - a, a // beats_per_bar, lead, energy, talk, tuple(fills[a:b].tolist())))
     return found
 
 
