@@ -48,7 +48,7 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 
 bench: .venv/.dev
-	for script in transcription style_corpora leadsheet rendering fuzz covers long_song sound phase_recovery walking_bass harmony vocals results_page; do \
+	for script in transcription style_corpora leadsheet rendering fuzz covers long_song sound phase_recovery walking_bass harmony vocals drums results_page; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; \
 	done
 

@@ -175,14 +175,14 @@ def events(takes: Sequence[Take]) -> dict[str, Events]:
 def likelihoods(model: NGram, names: Sequence[str], found: Events) -> Floats:
     """What a model gives to each event."""
     pairs = zip(found.chains(names), found.tokens.tolist(), strict=True)
-    return np.array([model.probabilities(chain)[token] for chain, token in pairs])
+    return np.array([model.probability(chain, token) for chain, token in pairs])
 
 
 def tuned(part: str, names: tuple[str, ...], seen: Events, valid: Events) -> NGram:
-    """An n-gram over a chain, at the depth, counts and discount that are best on ``valid``."""
+    """An n-gram over a chain, with the counts and the discount that are best on ``valid``."""
     tried = []
-    for depth, kind in product((len(names) - 1, len(names)), KINDS):
-        model = NGram(TOKENS[part], depth, kind).fit(seen.chains(names), seen.tokens.tolist())
+    for kind in KINDS:
+        model = NGram(TOKENS[part], len(names), kind).fit(seen.chains(names), seen.tokens.tolist())
         for discount in DISCOUNTS:
             model.discount = discount
             tried.append((-np.log(likelihoods(model, names, valid)).mean(), discount, model))

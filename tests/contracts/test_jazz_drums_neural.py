@@ -18,7 +18,8 @@ from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre, Section
 from contrafact.players import _kit as kit
 from contrafact.players import jazz_drums_neural
 from contrafact.players._form import plan
-from contrafact.players.jazz_drums_neural import MUST, NEVER, Config, drawn_hits, rules, within
+from contrafact.players._perform import Event
+from contrafact.players.jazz_drums_neural import MUST, NEVER, Config, centred, drawn_hits, rules, within
 from contrafact.players.jazz_drums_neural._features import (
     COLUMNS,
     COUNT,
@@ -94,7 +95,6 @@ def test_swing_moves_off_beats_only(swing: float, low: float, high: float, learn
 @pytest.mark.parametrize(
     "test",
     [
-        test_knobs.test_density_adds_talk_and_leaves_time_and_song_alone,
         test_knobs.test_harmony_changes_chords_and_keeps_timing_of_drums_and_melody,
         test_knobs.test_melody_instrument_changes_sound_and_octave_of_the_melody_only,
         test_knobs.test_feel_changes_the_bass_only,
@@ -102,6 +102,20 @@ def test_swing_moves_off_beats_only(swing: float, low: float, high: float, learn
 )
 def test_knobs_change_their_own_thing(test: Callable[[], None], learned: None) -> None:
     test()
+
+
+def test_density_adds_talk_and_leaves_time_alone(learned: None) -> None:
+    """As for the rule drummer, but the place of the off-beat is the ride's: in human timing snare and kick come before
+    it there, so that more of them move the median of all."""
+    thin, thick = (test_knobs.arranged(density=density) for density in (0.0, 1.0))
+    parts = [test_knobs.part(a, "drums") for a in (thin, thick)]
+    snares = [sum(n.pitch == kit.SNARE for n in p.notes) for p in parts]
+    assert snares[1] > 3 * max(1, snares[0])
+    rides = [[n for n in p.notes if n.pitch == kit.RIDE] for p in parts]
+    assert abs(len(rides[1]) - len(rides[0])) < 0.1 * len(rides[0])
+    phases = [np.mod(thin.sheet.grid.beat_at(np.array([n.onset_s for n in notes])), 1) for notes in rides]
+    thin_phase, thick_phase = (np.median(p[(p > 0.4) & (p < 0.85)]) for p in phases)
+    assert thin_phase == pytest.approx(thick_phase, abs=0.01)
 
 
 def song(metre: Metre = "4/4", bars: int = 64, bpm: float = 150.0) -> LeadSheet:
@@ -164,27 +178,26 @@ def test_fills_come_at_the_ends_of_choruses_and_nowhere_so_much() -> None:
     assert np.mean(last) > 1.5 * np.mean(usual)
 
 
+def choruses(sheet: LeadSheet, part: Part) -> list[float]:
+    """Mean velocity of each 16 bars."""
+    chorus = [int(float(sheet.grid.beat_at(n.onset_s)) / 64) for n in part.notes]
+    return [np.mean([n.velocity for n, c in zip(part.notes, chorus, strict=True) if c == i]) for i in range(4)]
+
+
 def test_energy_follows_the_song() -> None:
     sheet = song()
     energies = np.array([bar.energy for bar in plan(sheet).bars[::16]])
     for seed in range(3):
-        notes = drums(sheet, seed).notes
-        chorus = np.array([int(float(sheet.grid.beat_at(n.onset_s)) / 64) for n in notes])
-        loud = [np.mean([n.velocity for n, c in zip(notes, chorus, strict=True) if c == i]) for i in range(4)]
-        assert np.corrcoef(energies, loud)[0, 1] > 0.7
+        assert np.corrcoef(energies, choruses(sheet, drums(sheet, seed)))[0, 1] > 0.7
 
 
 def test_guidance_makes_more_of_what_is_asked() -> None:
-    """Between a quiet and a busy band the difference grows."""
+    """Between the quietest and the loudest chorus the difference grows."""
     sheet, apart = song(), []
     for guidance in (0.0, 2.0):
-        counts = [
-            np.mean([sum(n.pitch in {kit.SNARE, kit.KICK} for n in drums(sheet, s, density=d, guidance=guidance).notes)
-            for s in range(2)])
-            for d in (0.0, 1.0)
-        ]  # fmt: skip
-        apart.append(np.log((counts[1] + 1) / (counts[0] + 1)))
-    assert apart[1] > apart[0] + 0.1
+        loud = np.mean([choruses(sheet, drums(sheet, seed, guidance=guidance)) for seed in range(3)], axis=0)
+        apart.append(loud[2] - loud[0])
+    assert apart[1] > apart[0] + 3
 
 
 def test_bossa_is_even_and_on_one_cymbal_at_a_time() -> None:
@@ -278,6 +291,14 @@ def test_draws_within_classes_follow_their_shares() -> None:
     assert np.mean(found[(found > 1) & (found < 2)]) == pytest.approx(1.5, abs=0.01)
 
 
+def test_lateness_is_from_the_mean_of_on_beats_and_of_the_cymbals_off_the_beat() -> None:
+    late = {(0.0, kit.RIDE): 0.01, (0.0, kit.HAT_FOOT): -0.01, (0.5, kit.RIDE): 0.02, (0.5, kit.SNARE): 0.015}
+    late |= {(0.25, kit.SNARE): 0.03, (1.0, kit.RIDE): 0.01}
+    found = centred([Event(beat, 0.3, pitch, 60, late_s) for (beat, pitch), late_s in late.items()])
+    assert [e.late_s for e in found] == pytest.approx([0.0, -0.02, 0.0, -0.005, 0.02, 0.0])
+    assert centred([]) == []
+
+
 # The grid
 
 
@@ -308,7 +329,7 @@ def test_early_hits_belong_to_the_beat_that_comes() -> None:
 
 
 def test_a_hit_of_every_known_drum_note_has_a_voice() -> None:
-    assert len(OF_PITCH) == 22
+    assert len(OF_PITCH) == 21
     assert OF_PITCH[kit.TOMS[0]] == NAMES.index("high tom")
     assert set(kit.TOMS) <= set(OF_PITCH)
 

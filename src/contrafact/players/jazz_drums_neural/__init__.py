@@ -27,6 +27,7 @@ from contrafact.players.jazz_drums_neural._features import (
     CLOSED,
     COLUMNS,
     COUNT,
+    CYMBALS,
     EARLIER,
     FEATURES,
     FOOT,
@@ -34,12 +35,14 @@ from contrafact.players.jazz_drums_neural._features import (
     LATE_STEP_S,
     LATER,
     LATES,
+    OF_PITCH,
     OPEN,
     PITCHES,
     PLACES,
     RIDE,
     SHAPE,
     SLOTS,
+    TALK,
     THIRDS,
     VELOCITIES,
     VELOCITY_STEP,
@@ -49,6 +52,7 @@ from contrafact.players.jazz_drums_neural._features import (
     Reader,
     Told,
     course,
+    energy_class,
     talk_class,
 )
 from contrafact.registry import Card
@@ -76,7 +80,7 @@ class Config:
     Attributes:
         kind: what is played; the number of beats in a bar decides between four and three.
         swing: 0 straight, 1 the swing of the tempo.
-        density: 0..1, how much snare, kick and small fills talk.
+        density: 0..1, how much snare, kick and small fills talk; 0.5 leaves the network's own chances.
         temperature: of the draws; below 1 the likely hits become likelier.
         guidance: 0 or more, how far beyond the network's own chances style, energy, talk and fills push them.
         weights: name of weights that come along, or an ONNX file with its card beside it.
@@ -106,8 +110,10 @@ PLAYER = 15
 NEVER, MAY, MUST = 0, 1, 2
 HAT_ENERGY = 0.62
 """Below it, bossa is played on the closed hi-hat."""
+QUIET, LOUD = 26, 66
+"""Mean velocity of bars at energy 0 and 1."""
 TALK_A_BEAT = 1.3
-"""Hits of snare, kick and toms at medium energy and density."""
+"""Hits of snare, kick and toms at medium energy."""
 
 
 class Drummer:
@@ -169,7 +175,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         form = plan(sheet)
         drummer = Drummer(session, course_of(form, config, seed), config.guidance)
         events = [e for bar in form.bars[:-1] for e in _bar(drummer, bar, config, seed)]
-        return Part("drums", 32, perform(form, events + ending(form), config.swing), is_drums=True)
+        return Part("drums", 32, perform(form, centred(events) + ending(form), config.swing), is_drums=True)
 
     return play
 
@@ -188,13 +194,17 @@ def course_of(form: Form, config: Config, seed: int) -> Course:
     """The song as the network sees it, up to the final bar."""
     told = []
     for bar in form.bars[:-1]:
-        fill = fill_length(bar, config.density, randomness(seed, FILL, bar.index))
-        fills = tuple(2 if i >= bar.beats - fill else 1 for i in range(bar.beats))
-        talk = talk_class(TALK_A_BEAT * (0.25 + 1.1 * bar.energy) * (0.2 + 1.4 * config.density))
-        energy = 1 + min(4, int(5 * bar.energy))
+        fills = tuple(2 if i in _fill(bar, config, seed) else 1 for i in range(bar.beats))
+        talk = talk_class(TALK_A_BEAT * (0.25 + 1.1 * bar.energy))
+        energy = energy_class(QUIET + bar.energy * (LOUD - QUIET))
         told.append(Told(bar.beats, bar.place, 2 if _on_hat(bar, config.kind) else 1, energy, talk, fills))
     swing = swing_phase(form.beat_s) if config.kind == "swing" else 0.5
     return course(told, form.grid.beats_per_bar, config.kind, 60 / form.beat_s, swing)
+
+
+def _fill(bar: Bar, config: Config, seed: int) -> range:
+    """Beats of the bar that are a fill."""
+    return range(bar.beats - fill_length(bar, config.density, randomness(seed, FILL, bar.index)), bar.beats)
 
 
 def _on_hat(bar: Bar, kind: Kind) -> bool:
@@ -218,13 +228,16 @@ def rules(bar: Bar, kind: Kind) -> Ints:
 
 def _bar(drummer: Drummer, bar: Bar, config: Config, seed: int) -> list[Event]:
     draws = randomness(seed, PLAYER, bar.index).random((SLOTS * bar.beats, 3, COUNT))
-    events = []
+    fill, events = _fill(bar, config, seed), []
     for slot, (ruled, draw) in enumerate(zip(rules(bar, config.kind), draws, strict=True)):
-        hits = drawn_hits(drummer.hit_scores(), ruled, config.temperature, draw[0])
+        beat, place = divmod(slot, SLOTS)
+        scores = drummer.hit_scores()
+        if beat not in fill:
+            scores[list(TALK)] += np.log((0.2 + 1.4 * config.density) / 0.9)
+        hits = drawn_hits(scores, ruled, config.temperature, draw[0])
         velocities, late_s = np.zeros(COUNT, dtype=np.int64), np.zeros(COUNT)
         if hits.any():
             touch = drummer.touch_scores(hits) / config.temperature
-            beat, place = divmod(slot, SLOTS)
             for voice in np.flatnonzero(hits):
                 velocity = within(touch[voice, :VELOCITIES], draw[1, voice]) * VELOCITY_STEP
                 velocities[voice] = min(127, max(1, int(velocity)))
@@ -234,6 +247,16 @@ def _bar(drummer: Drummer, bar: Bar, config: Config, seed: int) -> list[Event]:
                 events.append(Event(at, 0.3, PITCHES[voice], loud, late, place not in THIRDS))
         drummer.play(velocities, late_s)
     return events
+
+
+def centred(events: list[Event]) -> list[Event]:
+    """The events with their lateness as `_features.lay` counts it: from the mean of all on-beats, and on off-beats from
+    the mean of the cymbals there, which the swing is measured by."""
+    on, off = ([e for e in events if e.beat % 1 == place] for place in (0.0, 0.5))
+    cymbals = [e.late_s for e in off if OF_PITCH[e.pitch] in CYMBALS]
+    means = {0.0: float(np.median([e.late_s for e in on])) if on else 0.0}
+    means[0.5] = float(np.median(cymbals)) if cymbals else means[0.0]
+    return [e._replace(late_s=e.late_s - means.get(e.beat % 1, means[0.0])) for e in events]
 
 
 def drawn_hits(scores: Floats, ruled: Ints, temperature: float, draws: Floats) -> NDArray[np.bool_]:

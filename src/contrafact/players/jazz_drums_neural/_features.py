@@ -56,9 +56,7 @@ STYLES = ("swing", "jazz", "shuffle", "bossa", "brazilian", "latin", "funk", "ro
 TEMPO_EDGES = (75, 90, 105, 120, 140, 165, 200)
 SWING_EDGES = (0.55, 0.64, 0.69)
 ENERGY_EDGES = (40, 50, 60, 75)
-"""Of a bar's mean velocity."""
 TALK_EDGES = (0.5, 1.0, 1.75, 2.75)
-"""Of a bar's hits of `TALK` in a beat."""
 LEADS = ("ride", "hat", "none")
 
 ON_BEAT, OFF_BEAT = 0.15, (0.4, 0.85)
@@ -195,7 +193,8 @@ def course(bars: Sequence[Told], beats_per_bar: int, style: str, tempo_bpm: floa
                 metre = METRES.get(beats_per_bar, 0)
                 rows.append((place, min(beat, 7), left, metre, bar.place % 8, *genre, *shape))
                 recalled.append([_recalled(starts, number, back, SLOTS * beat + place) for back in (1, 2, 4)])
-    return Course(np.array(rows, dtype=np.int64), np.array(recalled, dtype=np.int64))
+    found = (np.array(rows, dtype=np.int64), np.array(recalled, dtype=np.int64))
+    return Course(found[0].reshape(-1, COLUMNS), found[1].reshape(-1, 3))
 
 
 def _recalled(starts: Ints, bar: int, back: int, inside: int) -> int:
@@ -259,6 +258,11 @@ class Reader:
         self._t += 1
 
 
+def energy_class(mean_velocity: float) -> int:
+    """Class of a bar by the mean velocity of its hits."""
+    return 1 + bisect(ENERGY_EDGES, mean_velocity)
+
+
 def talk_class(hits_a_beat: float) -> int:
     """Class of a bar by its hits of `TALK`."""
     return 1 + bisect(TALK_EDGES, hits_a_beat)
@@ -281,7 +285,7 @@ def told_of(velocities: Ints, beats_per_bar: int, is_fill: bool) -> list[Told]:
         struck = by_beat[a:b][by_beat[a:b] > 0]
         ride, hat = hits[a:b, RIDE].sum(), hits[a:b, [CLOSED, OPEN]].sum()
         lead = 3 if ride + hat < b - a else 1 if ride >= hat else 2
-        energy = 1 + bisect(ENERGY_EDGES, float(struck.mean())) if len(struck) else 1
+        energy = energy_class(float(struck.mean())) if len(struck) else 1
         talk = talk_class(float(hits[a:b, list(TALK)].sum()) / (b - a))
         found.append(Told(b - a, a // beats_per_bar, lead, energy, talk, tuple(fills[a:b].tolist())))
     return found
