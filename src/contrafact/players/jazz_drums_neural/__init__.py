@@ -91,7 +91,7 @@ class Config:
     swing: float = 1.0
     density: float = 0.5
     temperature: float = 1.0
-    guidance: float = 0.5
+    guidance: float = 1.0
     weights: str = "jazz_drums"
     width: int = 192
 
