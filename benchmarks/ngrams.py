@@ -32,14 +32,17 @@ class NGram:
     def __init__(self, tokens: int, depth: int, kind: Kind = "kneser-ney", discount: float = 0.75) -> None:
         self.tokens, self.depth, self.kind, self.discount = tokens, depth, kind, discount
         self._counts: list[dict[Context, dict[int, float]]] = [defaultdict(dict) for _ in range(depth + 1)]
+        self._totals: list[dict[Context, float]] = [defaultdict(float) for _ in range(depth + 1)]
 
     def fit(self, chains: Iterable[Sequence[Hashable]], tokens: Iterable[int]) -> NGram:
         """Count; ``chains`` has one entry a level, each level's context being all entries up to it."""
         for chain, token in zip(chains, tokens, strict=True):
             for level in range(self.depth, -1, -1):
-                counts = self._counts[level][tuple(chain[:level])]
+                context = tuple(chain[:level])
+                counts = self._counts[level][context]
                 is_new = token not in counts
                 counts[token] = counts.get(token, 0.0) + 1
+                self._totals[level][context] += 1
                 if self.kind == "kneser-ney" and not is_new:
                     break
         return self
@@ -48,12 +51,25 @@ class NGram:
         """Of all tokens, for a chain of contexts; sums to 1."""
         made = np.full(self.tokens, 1 / self.tokens)
         for level in range(self.depth + 1):
-            counts = self._counts[level].get(tuple(chain[:level]))
+            context = tuple(chain[:level])
+            counts = self._counts[level].get(context)
             if counts is None:
                 break
-            seen, total = np.fromiter(counts.keys(), np.int64), sum(counts.values())
+            seen, total = np.fromiter(counts.keys(), np.int64), self._totals[level][context]
             made = made * (self.discount * len(seen) / total)
             made[seen] += (np.fromiter(counts.values(), np.float64) - self.discount) / total
+        return made
+
+    def probability(self, chain: Sequence[Hashable], token: int) -> float:
+        """Of one token; the same as in `probabilities`, without the others."""
+        made = 1 / self.tokens
+        for level in range(self.depth + 1):
+            context = tuple(chain[:level])
+            counts = self._counts[level].get(context)
+            if counts is None:
+                break
+            seen = counts[token] - self.discount if token in counts else 0.0
+            made = (made * self.discount * len(counts) + seen) / self._totals[level][context]
         return made
 
 

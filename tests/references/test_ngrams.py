@@ -57,7 +57,9 @@ def test_probabilities_sum_to_one_after_contexts_seen_and_unseen(ngrams, kind: s
     train = language(300, 0)
     model = ngrams.NGram(3, 2, kind, discount=0.6).fit(list(zip(train[1:], train, strict=False)), [*train[2:], 0])
     for chain in ((0, 0), (1, 2), (7, 7), (0, 9)):
-        assert model.probabilities(chain).sum() == pytest.approx(1)
+        found = model.probabilities(chain)
+        assert found.sum() == pytest.approx(1)
+        assert [model.probability(chain, token) for token in range(3)] == pytest.approx(found.tolist())
         assert (model.probabilities(chain) > 0).all()
 
 

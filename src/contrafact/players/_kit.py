@@ -1,6 +1,15 @@
-"""The drum kit: General MIDI notes, limbs, and what human drummers play where (section 4 of the style facts)."""
+"""The drum kit: General MIDI notes, limbs, what human drummers play where (section 4 of the style facts), and what all
+drummers share: where fills are due, and the final chord."""
 
 from __future__ import annotations
+
+import numpy as np
+
+from contrafact.players._form import Bar, Form
+from contrafact.players._perform import Event
+
+FILL = 13
+"""Number of the draws that place fills, see `_perform.randomness`."""
 
 KICK, CROSS_STICK, SNARE, CLOSED_HAT, HAT_FOOT, CRASH, RIDE = 36, 37, 38, 42, 44, 49, 51
 BRUSH_TAP, BRUSH_SWIRL = 38, 40
@@ -31,3 +40,25 @@ KICK_BOSSA_THREE = (0.95, 0.02, 0.85, 0.6, 0.85, 0.5)
 CROSS_STICKS = ((2, 5), (1, 4, 6), (1, 5), (0, 2, 5), (0, 5), (0, 3, 6), (2, 5), (0, 3, 6))
 """Cross-stick bars as eighths; drawn, not looped. The clave's two halves come up most."""
 CROSS_STICKS_THREE = ((2, 5), (1, 4), (0, 3), (3,), (2,))
+
+
+def fill_length(bar: Bar, density: float, rng: np.random.Generator) -> int:
+    """Beats of the fill that ends a bar, 0 for none: two or three that close a chorus, one now and then after four
+    bars."""
+    draws = rng.random(3)
+    if bar.closes_chorus:
+        beats, chance = min(bar.beats, 2 if draws[0] < 0.7 else 3), 0.8
+    else:
+        beats, chance = 1, 0.5 * density if bar.place % 4 == 3 else 0.0
+    return 0 if bar.index == 0 or draws[1] >= chance else beats
+
+
+def ending(form: Form) -> list[Event]:
+    """The final chord with sticks: crash and kick."""
+    bar = form.final
+    return [Event(bar.first, ringing(form), CRASH, 72), Event(bar.first, 0.5, KICK, 60)]
+
+
+def ringing(form: Form) -> float:
+    """Beats that the final chord rings."""
+    return max(0.5, float(form.grid.beat_at(form.final_s)) - form.final.first)

@@ -46,7 +46,7 @@ class Config:
             raise ValueError("density must lie within 0 to 1")
 
 
-TIME, TALK, FILL, TOUCH = 11, 12, 13, 14
+TIME, TALK, TOUCH = 11, 12, 14
 UP_TEMPO_BEAT_S = 60 / 225
 KITS = {"swing": 32, "bossa": 32, "ballad": 40}
 
@@ -62,7 +62,7 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
             time = randomness(seed, TIME, bar.index)
             talk = randomness(seed, TALK, bar.index)
             played = bars[config.kind](form, bar, config.density, time, talk)
-            fill = _fill(form, bar, config, randomness(seed, FILL, bar.index))
+            fill = _fill(form, bar, config, randomness(seed, kit.FILL, bar.index))
             if fill:
                 first = min(e.beat for e in fill)
                 played = [e for e in played if e.beat < first - 0.01 or e.pitch == kit.HAT_FOOT] + fill
@@ -179,12 +179,9 @@ def _ballad(form: Form, bar: Bar, density: float, time: np.random.Generator, tal
 
 
 def _fill(form: Form, bar: Bar, config: Config, rng: np.random.Generator) -> list[Event]:
-    """A fill over the last beats of a chorus, a smaller one now and then at the end of four bars."""
-    draws = rng.random(3)
-    ends_four = bar.place % 4 == 3
-    beats = min(bar.beats, 2 if draws[0] < 0.7 else 3) if bar.closes_chorus else 1
-    chance = 0.8 if bar.closes_chorus else 0.5 * config.density if ends_four else 0.0
-    if bar.index == 0 or draws[1] >= chance:
+    """A fill where one is due, rising down the toms."""
+    beats = kit.fill_length(bar, config.density, rng)
+    if not beats:
         return []
     drums: Sequence[int] = (kit.SNARE, kit.SNARE, *kit.TOMS)
     if config.kind == "ballad":
@@ -223,8 +220,7 @@ def _touched(events: list[Event], seed: int) -> list[Event]:
 
 def _ending(form: Form, config: Config) -> list[Event]:
     """The final chord: crash and kick, or a last stir."""
-    bar = form.final
-    length = max(0.5, float(form.grid.beat_at(form.final_s)) - bar.first)
-    if config.kind == "ballad":
-        return [Event(bar.first, length, kit.BRUSH_SWIRL, 46), Event(bar.first, length, kit.RIDE, 48)]
-    return [Event(bar.first, length, kit.CRASH, 72), Event(bar.first, 0.5, kit.KICK, 60)]
+    if config.kind != "ballad":
+        return kit.ending(form)
+    first, length = form.final.first, kit.ringing(form)
+    return [Event(first, length, kit.BRUSH_SWIRL, 46), Event(first, length, kit.RIDE, 48)]
