@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -120,11 +121,12 @@ def cover(
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
     digest = sha256(song)
-    target = target_folder(out, f"{safe_name(song.stem)}.{settings.style}", digest, asked, force=force)
+    choose = partial(target_folder, out, f"{safe_name(song.stem)}.{settings.style}", digest, asked, force=force)
+    target = choose()
     if not force and (done := finished(target, digest, asked)):
         return Cover(target, done, skipped=True)
     clock = Clock(progress)
-    with workplace(target) as work, ThreadPoolExecutor(1) as pool:
+    with workplace(out, choose) as work, ThreadPoolExecutor(1) as pool:
         with clock("decode"):
             pool.submit(_load_ahead)
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
@@ -176,7 +178,7 @@ def cover(
                 sounds=ears.sounds(),
             )
             report = write_report(work, made, clock.timings, clock.started)
-    return Cover(target, report)
+    return Cover(work.target, report)
 
 
 def check(settings: Settings, edited: Path | None = None, songs: Sequence[Path] = ()) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,14 @@ LOCK = "lock"
 UNLOCKED_S = 3600.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workplace:
-    """Where a cover is made: ``folder`` becomes the result, ``scratch`` never leaves."""
+    """Where a cover is made: ``folder`` becomes the result, ``scratch`` never leaves; ``target`` is where it
+    went, once it is whole."""
 
     folder: Path
     scratch: Path
+    target: Path = Path()
 
 
 def safe_name(name: str) -> str:
@@ -83,15 +85,15 @@ def _is_of(report: dict[str, Any] | None, digest: str, asked: dict[str, Any]) ->
 
 
 @contextmanager
-def workplace(target: Path) -> Iterator[Workplace]:
-    """A fresh workplace beside ``target``; on success its folder becomes ``target``, else all of it goes.
+def workplace(out: Path, choose: Callable[[], Path]) -> Iterator[Workplace]:
+    """A fresh workplace in ``out``; on success its folder goes where ``choose`` says, else all of it goes.
 
-    What a killed run left behind is swept first.
+    It is asked when the folder is whole, since another run may take a name meanwhile; a cover that is there is
+    replaced. What a killed run left behind is swept first.
 
     Raises:
         OutputError: the folder cannot be made or moved.
     """
-    out = target.parent
     there = out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -106,9 +108,11 @@ def workplace(target: Path) -> Iterator[Workplace]:
     try:
         yield work
         try:
-            _publish(work.folder, target, root / "replaced")
+            with _turn(out):
+                work.target = choose()
+                _publish(work.folder, work.target, root / "replaced")
         except OSError as cause:
-            raise output_error(target, cause) from cause
+            raise output_error(out, cause) from cause
     finally:
         lock.close()
         shutil.rmtree(root, ignore_errors=True)
@@ -117,11 +121,19 @@ def workplace(target: Path) -> Iterator[Workplace]:
                 out.rmdir()  # ours, and empty unless a cover was made
 
 
+@contextmanager
+def _turn(out: Path) -> Iterator[None]:
+    """One run at a time, so that no two choose the same name."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _publish(folder: Path, target: Path, aside: Path) -> None:
-    ours = read_report(folder)
-    if ours and target.exists() and not _is_of(read_report(target), ours["source"].get("sha256", ""), ours["settings"]):
-        sentence = f"{target} was taken meanwhile by something else of the same name."
-        raise OutputError("OUTPUT_TAKEN", sentence, "Cover the song again; it will get a name of its own.")
     if target.exists():
         target.rename(aside)
     try:

@@ -4,12 +4,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.workplace import finished, safe_name, sweep, target_folder, workplace
+
+
+def at(target):
+    return workplace(target.parent, lambda: target)
 
 
 def fill(work, digest="d", settings=None, data=b"sound"):
@@ -19,7 +26,7 @@ def fill(work, digest="d", settings=None, data=b"sound"):
 
 
 def test_success_moves_the_folder_and_leaves_nothing_else(tmp_path):
-    with workplace(tmp_path / "song.jazz") as work:
+    with at(tmp_path / "song.jazz") as work:
         fill(work)
         assert not (tmp_path / "song.jazz").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["song.jazz"]
@@ -28,9 +35,9 @@ def test_success_moves_the_folder_and_leaves_nothing_else(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_any_failure_keeps_the_older_cover_and_leaves_nothing_half_written(tmp_path, error):
-    with workplace(tmp_path / "song.jazz") as work:
+    with at(tmp_path / "song.jazz") as work:
         fill(work, data=b"old")
-    with pytest.raises(error), workplace(tmp_path / "song.jazz") as work:
+    with pytest.raises(error), at(tmp_path / "song.jazz") as work:
         fill(work, data=b"new")
         raise error
     assert [p.name for p in tmp_path.iterdir()] == ["song.jazz"]
@@ -40,12 +47,12 @@ def test_any_failure_keeps_the_older_cover_and_leaves_nothing_half_written(tmp_p
 def test_a_killed_run_is_swept_by_the_next_and_a_living_one_is_not(tmp_path):
     script = (
         "import os, sys, pathlib\nfrom contrafact.workplace import workplace\n"
-        "with workplace(pathlib.Path(sys.argv[1]) / 'x') as work:\n"
+        "out = pathlib.Path(sys.argv[1])\nwith workplace(out, lambda: out / 'x') as work:\n"
         "    (work.folder / 'cover.wav').write_bytes(b'half')\n    os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert [p for p in tmp_path.iterdir() if p.name.startswith(PARTIAL_PREFIX)]
-    with workplace(tmp_path / "y") as work:
+    with at(tmp_path / "y") as work:
         living = work.folder.parent
         sweep(tmp_path)
         assert living.exists()
@@ -56,10 +63,10 @@ def test_a_killed_run_is_swept_by_the_next_and_a_living_one_is_not(tmp_path):
 def test_a_workplace_is_living_whatever_its_process_is_called(tmp_path, monkeypatch):
     """In another container its number is free, or somebody else's."""
     monkeypatch.setattr(os, "getpid", lambda: 2**22 + 5)
-    with workplace(tmp_path / "x") as work:
+    with at(tmp_path / "x") as work:
         sweep(tmp_path)
         assert work.folder.exists()
-    with workplace(tmp_path / "y") as work:
+    with at(tmp_path / "y") as work:
         root = work.folder.parent
         (root / "lock").unlink()
         sweep(tmp_path)
@@ -72,7 +79,7 @@ def test_a_workplace_is_living_whatever_its_process_is_called(tmp_path, monkeypa
 
 
 def test_a_cover_counts_as_finished_only_when_whole_and_as_asked(tmp_path):
-    with workplace(tmp_path / "s") as work:
+    with at(tmp_path / "s") as work:
         fill(work, "digest", {"seed": 1})
     assert finished(tmp_path / "s", "digest", {"seed": 1})
     assert not finished(tmp_path / "s", "digest", {"seed": 2})
@@ -83,7 +90,7 @@ def test_a_cover_counts_as_finished_only_when_whole_and_as_asked(tmp_path):
 
 def test_two_inputs_of_one_name_get_two_folders_and_each_finds_its_own(tmp_path):
     for digest in ("first", "second", "third"):
-        with workplace(target_folder(tmp_path, "song.jazz", digest, {})) as work:
+        with at(target_folder(tmp_path, "song.jazz", digest, {})) as work:
             fill(work, digest)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["song.jazz", "song.jazz-2", "song.jazz-3"]
     assert target_folder(tmp_path, "song.jazz", "second", {}).name == "song.jazz-2"
@@ -116,20 +123,20 @@ def test_hostile_names_become_one_plain_folder_name(name):
 
 def test_a_file_in_place_of_the_folder_is_a_typed_error(tmp_path):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError), workplace(tmp_path / "out" / "song"):
+    with pytest.raises(OutputError), at(tmp_path / "out" / "song"):
         pass
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_an_unwritable_folder_is_a_typed_error(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match="OUTPUT_UNWRITABLE"), workplace(tmp_path / "out" / "song"):
+    with pytest.raises(OutputError, match="OUTPUT_UNWRITABLE"), at(tmp_path / "out" / "song"):
         pass
 
 
 def test_other_settings_get_a_folder_of_their_own_and_each_finds_it_again(tmp_path):
     for seed in (0, 7, 9):
-        with workplace(target_folder(tmp_path, "song.jazz", "d", {"seed": seed})) as work:
+        with at(target_folder(tmp_path, "song.jazz", "d", {"seed": seed})) as work:
             fill(work, "d", {"seed": seed})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["song.jazz", "song.jazz-2", "song.jazz-3"]
     for force in (False, True):
@@ -138,35 +145,45 @@ def test_other_settings_get_a_folder_of_their_own_and_each_finds_it_again(tmp_pa
 
 
 def test_what_a_user_changed_in_a_cover_is_replaced_by_force_alone(tmp_path):
-    with workplace(target_folder(tmp_path, "song.jazz", "d", {})) as work:
+    with at(target_folder(tmp_path, "song.jazz", "d", {})) as work:
         fill(work)
     (tmp_path / "song.jazz" / "cover.wav").write_bytes(b"mixed anew by hand")
     assert target_folder(tmp_path, "song.jazz", "d", {}).name == "song.jazz-2"
     assert target_folder(tmp_path, "song.jazz", "d", {}, force=True).name == "song.jazz"
 
 
-@pytest.mark.parametrize("meanwhile", ["settings", "folder"])
-def test_what_took_the_name_meanwhile_is_not_replaced(tmp_path, meanwhile):
-    target = tmp_path / "song.jazz"
-    with pytest.raises(OutputError, match="meanwhile"), workplace(target) as slow:
+@pytest.mark.parametrize("digest", ["d", "another song"])
+def test_what_took_the_name_meanwhile_keeps_it_and_the_later_cover_takes_the_next(tmp_path, digest):
+    def made(digest, seed):
+        return workplace(tmp_path, partial(target_folder, tmp_path, "song.jazz", digest, {"seed": seed}))
+
+    with made("d", 1) as slow:
         fill(slow, "d", {"seed": 1})
-        if meanwhile == "folder":
-            target.mkdir()
-            (target / "mine.txt").write_text("a user's own")
-        else:
-            with workplace(target) as fast:
-                fill(fast, "d", {"seed": 2})
-    assert (target / "mine.txt").exists() if meanwhile == "folder" else finished(target, "d", {"seed": 2})
+        with made(digest, 2) as fast:
+            fill(fast, digest, {"seed": 2})
+        (tmp_path / "song.jazz-2").mkdir()
+        (tmp_path / "song.jazz-2" / "mine.txt").write_text("a user's own")
+    assert finished(fast.target, digest, {"seed": 2})
+    assert finished(slow.target, "d", {"seed": 1})
+    assert [p.name for p in (fast.target, slow.target)] == ["song.jazz", "song.jazz-3"]
+    assert [p.name for p in (tmp_path / "song.jazz-2").iterdir()] == ["mine.txt"]
 
 
-def test_a_cover_of_another_song_that_was_finished_meanwhile_is_not_replaced(tmp_path):
-    target = tmp_path / "song.jazz"
-    with pytest.raises(OutputError, match="meanwhile"), workplace(target) as slow:
-        fill(slow, "second")
-        with workplace(target) as fast:
-            fill(fast, "first")
-    assert finished(target, "first", {})
-    assert [p.name for p in tmp_path.iterdir()] == ["song.jazz"]
+def test_of_many_takes_at_once_none_is_lost(tmp_path):
+    together = threading.Barrier(8)
+
+    def make(seed):
+        asked = {"seed": seed % 4}
+        with workplace(tmp_path, partial(target_folder, tmp_path, "song.jazz", "d", asked)) as work:
+            fill(work, "d", asked)
+            together.wait()
+        return work.target, asked
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(make, range(8)))
+    assert all(finished(target, "d", asked) for target, asked in made)
+    names = ["song.jazz", "song.jazz-2", "song.jazz-3", "song.jazz-4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names, "the same take twice has one folder"
 
 
 @pytest.mark.parametrize("text", ["[]", '{"source": null, "settings": {}}', '{"source": {}}', "{", ""])
