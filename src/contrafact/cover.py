@@ -116,7 +116,7 @@ def cover(
         ContrafactError: with a code, a sentence and a next step; nothing is left behind.
     """
     settings = settings or Settings()
-    check(settings, edited)
+    check(settings, edited, [song])
     chosen = style.load(settings.style)
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
