@@ -9,7 +9,7 @@ sampled. Without SONG: all recordings in CONTRAFACT_DATA/audio_* that are longer
 the covers are thrown away.
 
 With --figures nothing is written but content and style: songs are heard once and covered in this process at half the
-sample rate, in a seventh of the time. The results go to files of their own.
+sample rate, in a fraction of the time. The results go to files of their own.
 """
 
 from __future__ import annotations
