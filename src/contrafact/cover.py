@@ -54,12 +54,12 @@ Progress = Callable[[str, float], None]
 # the stages, and the share of the whole job that each takes on two cores
 STAGES = {
     "decode": 0.05,
-    "transcribe": 0.21,
-    "lead sheet": 0.24,
-    "arrange": 0.03,
-    "render": 0.11,
-    "mix": 0.29,
-    "report": 0.07,
+    "transcribe": 0.18,
+    "lead sheet": 0.22,
+    "arrange": 0.02,
+    "render": 0.1,
+    "mix": 0.37,
+    "report": 0.06,
 }
 
 
