@@ -132,6 +132,9 @@ def cover(
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
         with clock("transcribe") as told:
             transcription = transcribe(sound, settings.preview_s, told, settings.reader)
+            notes, picture = transcription.score, salience(transcription)
+            if not LEADSHEETS.module(settings.reader).NEEDS_CONTOUR:
+                transcription = transcription.without_contour()
         recording = sound.source.recording
         with clock("lead sheet"):
             page_source = pool.submit(_for_page, recording, work)  # aside, while this stage needs one core
@@ -139,7 +142,6 @@ def cover(
                 original = _fitted(from_json(sheet_text), sound)
             else:
                 original = leadsheet(sound, transcription, settings.preview_s, settings.reader)
-            notes, picture = transcription.score, salience(transcription)
             del transcription  # activations of an hour are half a gigabyte
         with clock("arrange"):
             with weights.noted() as players:

@@ -12,7 +12,7 @@ from tests.conftest import BARS, BEAT_S, TUNE
 from contrafact import cover
 from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.errors import SettingsError
-from contrafact.leadsheet import LeadSheet, MelodyNote
+from contrafact.leadsheet import LeadSheet, MelodyNote, to_json
 from contrafact.leadsheets import mixed
 from contrafact.leadsheets._parts import beatwise, downbeats, features
 from contrafact.leadsheets._parts.assembly import of_melody
@@ -129,6 +129,24 @@ def test_the_network_listens_once_for_transcriber_and_reader(band: Audio, monkey
     read("neural", Audio(band.samples[:, : 8 * ANALYSIS_RATE].copy(), ANALYSIS_RATE))
     assert len(calls) == 1
     assert not _listener._heard
+
+
+@EVERY
+def test_readers_tell_whether_they_need_the_contour(name: str, band: Audio) -> None:
+    heard = TRANSCRIBERS.build(LEADSHEETS.module(name).TRANSCRIBER)(band)
+    bare = heard.without_contour()
+    assert bare.contour.strides == (0, 0)
+    with_it, without = (to_json(LEADSHEETS.build(name)(band, notes)) for notes in (heard, bare))
+    assert (with_it != without) == LEADSHEETS.module(name).NEEDS_CONTOUR
+
+
+def test_what_is_not_wanted_is_not_kept(band: Audio) -> None:
+    listener = _listener.build("leadsheet")
+    whole, part = listener(band, last=True), listener(band, wanted=("strokes", "melody"))
+    np.testing.assert_array_equal(part.melody, whole.melody)
+    np.testing.assert_array_equal(part.strokes, whole.strokes)
+    assert len(part.notes) == len(part.chord) == 0
+    assert len(listener(band, last=True).notes) == len(whole.notes), "and is not mistaken for the whole later"
 
 
 def test_windows_of_a_long_recording_hear_what_the_whole_does(band: Audio, monkeypatch: pytest.MonkeyPatch) -> None:

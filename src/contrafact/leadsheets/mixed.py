@@ -26,6 +26,7 @@ CARD = Card(
     license=neural.CARD.license,
 )
 TRANSCRIBER = "basic_pitch"
+NEEDS_CONTOUR = False
 networks = neural.networks
 
 
@@ -52,7 +53,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
     listener = _listener.build(config.weights)
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
-        heard = listener(audio, last=True)
+        heard = listener(audio, last=True, wanted=("strokes", "melody"))
         land = beatwise.landscape(features.extract(audio, transcription))
         rhythm = _rhythm.find_rhythm(heard.strokes, land, stated.beats(transcription.score.grid, audio.duration_s))
         find_melody = _melody.finder(heard.melody, heard.starts, config.melody)

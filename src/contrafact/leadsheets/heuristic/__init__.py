@@ -26,6 +26,7 @@ CARD = Card(
 )
 
 TRANSCRIBER = "basic_pitch"
+NEEDS_CONTOUR = True
 
 
 def networks() -> dict[str, str]:

@@ -32,6 +32,7 @@ CARD = Card(
 
 
 TRANSCRIBER = "neural"
+NEEDS_CONTOUR = False
 
 
 def networks() -> dict[str, str]:

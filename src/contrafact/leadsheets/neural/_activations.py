@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ def activations(
     samples: NDArray[np.float32],
     threads: int = 1,
     told: Callable[[float], None] = lambda share: None,
+    wanted: Sequence[str] = (),
 ) -> Activations:
     """Listen to a recording.
 
@@ -58,12 +59,14 @@ def activations(
         samples: mono at 22,050 Hz, shape (time,).
         threads: windows computed at the same time; changes no result.
         told: called with the share that is done, 0 to 1.
+        wanted: names of the activations that are needed, none for all; the others are left empty.
     """
     pitch, mel = spectra(samples)
     frames = len(pitch)
-    wanted = [f.name for f in fields(Activations)]
+    every = [f.name for f in fields(Activations)]
+    wanted = list(wanted) or every
     width = {o.name: o.shape[-1] for o in session.get_outputs()}
-    found = {name: np.empty((frames, width[name]), np.float32) for name in wanted}
+    found = {name: np.empty((frames if name in wanted else 0, width[name]), np.float32) for name in every}
 
     def run(begin: int) -> None:
         first, end = max(0, begin - MARGIN), min(begin + WINDOW, frames)

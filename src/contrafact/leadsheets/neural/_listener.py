@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ _heard: dict[tuple[Path, bytes], Activations] = {}
 
 def build(name: str, threads: int = 0) -> Listener:
     """From mono audio at 22,050 Hz, and who is told the share that is done, to `Activations`; whoever asks last may say
-    so, since those of an hour are a quarter of a gigabyte.
+    so, since those of an hour are a quarter of a gigabyte; whoever needs some of them alone may name these.
 
     Args:
         name: of weights that come along, or an ONNX file with its card beside it.
@@ -35,13 +35,18 @@ def build(name: str, threads: int = 0) -> Listener:
     path = weights.find(name)
     session = _session(path)
 
-    def listen(audio: Audio, told: Callable[[float], None] = lambda share: None, last: bool = False) -> Activations:
+    def listen(
+        audio: Audio,
+        told: Callable[[float], None] = lambda share: None,
+        last: bool = False,
+        wanted: Sequence[str] = (),
+    ) -> Activations:
         if audio.sample_rate != ANALYSIS_RATE or len(audio.samples) != 1:
             raise ValueError(f"the network listens to mono audio at {ANALYSIS_RATE} Hz")
         mark = path, hashlib.blake2b(audio.samples[0].data, digest_size=16).digest()
-        found = _heard.pop(mark, None) or activations(session, audio.samples[0], threads or cores(), told)
+        found = _heard.pop(mark, None) or activations(session, audio.samples[0], threads or cores(), told, wanted)
         _heard.clear()
-        if not last:
+        if not last and not wanted:
             _heard[mark] = found
         return found
 
