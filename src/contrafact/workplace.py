@@ -97,12 +97,13 @@ def workplace(out: Path, choose: Callable[[], Path]) -> Iterator[Workplace]:
     there = out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        sweep(out)
         root = out / f"{PARTIAL_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
         work = Workplace(root / "cover", root / "scratch")
-        work.folder.mkdir(parents=True)
-        work.scratch.mkdir()
-        lock = _locked(root)
+        with _turn(out):  # nobody sweeps what is made and not locked yet
+            sweep(out)
+            work.folder.mkdir(parents=True)
+            work.scratch.mkdir()
+            lock = _locked(root)
     except OSError as cause:
         raise output_error(out, cause) from cause
     try:
@@ -123,7 +124,7 @@ def workplace(out: Path, choose: Callable[[], Path]) -> Iterator[Workplace]:
 
 @contextmanager
 def _turn(out: Path) -> Iterator[None]:
-    """One run at a time, so that no two choose the same name."""
+    """One run at a time begins or ends, so that none sweeps another and no two choose the same name."""
     handle = os.open(out, os.O_RDONLY)
     try:
         with suppress(OSError):  # a disk without locks

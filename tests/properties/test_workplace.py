@@ -176,7 +176,7 @@ def test_of_many_takes_at_once_none_is_lost(tmp_path):
         asked = {"seed": seed % 4}
         with workplace(tmp_path, partial(target_folder, tmp_path, "song.jazz", "d", asked)) as work:
             fill(work, "d", asked)
-            together.wait()
+            together.wait(60)
         return work.target, asked
 
     with ThreadPoolExecutor(8) as pool:
