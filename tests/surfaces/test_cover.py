@@ -54,12 +54,17 @@ def covered(band_recording, tmp_path_factory) -> Path:
     return out / "Twelve Bars.jazz-trio"
 
 
-def test_the_folder_holds_everything_the_report_lists_and_nothing_else(covered):
-    names = {f.relative_to(covered).as_posix() for f in covered.rglob("*") if f.is_file()}
+def assert_whole(folder: Path) -> None:
+    """All files of a cover are there, with the sizes that its report tells, and no others."""
+    names = {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
     assert names == FILES | {f"stems/{s}.wav" for s in STEMS}
-    report = json.loads((covered / "report.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
     assert set(report["files"]) == names - {"report.json"}
-    assert all((covered / f).stat().st_size == size for f, size in report["files"].items())
+    assert all((folder / f).stat().st_size == size for f, size in report["files"].items())
+
+
+def test_the_folder_holds_everything_the_report_lists_and_nothing_else(covered):
+    assert_whole(covered)
     assert not list(covered.parent.glob(f"{PARTIAL_PREFIX}*"))
 
 
@@ -270,8 +275,9 @@ def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path
         return
     before_our_code = -signal.SIGINT  # the interpreter was still starting
     assert process.returncode in {status, before_our_code if sign == signal.SIGINT else status}
-    assert not finished
-    if sign == signal.SIGINT:
+    if finished:  # after its last step, before its process was gone
+        assert_whole(finished[0])
+    elif sign == signal.SIGINT:
         assert not list(tmp_path.iterdir())
     else:
         done = contrafact("cover", band_recording, "-o", tmp_path)

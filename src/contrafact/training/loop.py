@@ -7,6 +7,7 @@ between steps only, so that a run that was killed and resumed equals one that wa
 
 from __future__ import annotations
 
+import atexit
 import json
 import math
 import signal
@@ -81,6 +82,7 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     source: Source = method.network.make_source(config, data)
     _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
+    atexit.register(accelerator.end_training)  # processes that leave their group undone may abort as they end
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
     _refuse_other(run, recipe, resume)
