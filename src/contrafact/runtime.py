@@ -63,17 +63,20 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_session(path: Path, threads: int = 1) -> InferenceSession:
+def open_session(path: Path, threads: int = 1, *, hoards: bool = True) -> InferenceSession:
     """Open a model on the CPU; one session may run in several Python threads at once.
 
     Args:
         path: an ONNX file.
         threads: threads inside one run. With 1, results do not depend on the machine's number of cores.
+        hoards: whether the session keeps the memory of a run for the next one: a tenth faster, and half a gigabyte
+            where a run is long. Changes no result.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = hoards
     options.log_severity_level = 3  # warnings about graph optimization mean nothing to a user
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -46,7 +46,7 @@ class Config:
     instrument: str = "piano"
     swing: float = 1.0
     density: float = 0.5
-    behind_ms: float = 9.0
+    behind_ms: float = 6.0
     anticipations: float = 0.18
 
     def __post_init__(self) -> None:

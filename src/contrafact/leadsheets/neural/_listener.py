@@ -55,4 +55,4 @@ def build(name: str, threads: int = 0) -> Listener:
 
 @lru_cache(maxsize=2)
 def _session(path: Path) -> InferenceSession:
-    return open_session(path)
+    return open_session(path, hoards=False)
