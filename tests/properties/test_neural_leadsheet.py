@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from contrafact import weights
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import SettingsError
 from contrafact.leadsheets._parts.beatwise import Chromas, Landscape, landscape, running
@@ -19,6 +20,7 @@ from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm, _t
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, NO_CHORD, REST, labels_of
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
+from contrafact.runtime import open_session
 
 UNHEARD = Chromas(np.zeros((10_000, 12)), np.zeros((10_000, 12)))
 BEATS_S = np.arange(0.5, 12, 0.5)
@@ -451,3 +453,9 @@ def test_a_shy_voice_is_heard_but_silence_is_not_made_to_sing() -> None:
 def test_unknown_weights_name_the_nearest(registry) -> None:
     with pytest.raises(SettingsError, match="'leadsheet'"):
         registry.build("neural", weights="leadshet")
+
+
+@pytest.mark.parametrize("hoards", [True, False])
+def test_a_session_keeps_the_memory_of_its_runs_where_it_may(hoards: bool) -> None:
+    session = open_session(weights.find("leadsheet"), hoards=hoards)
+    assert session.get_session_options().enable_cpu_mem_arena == hoards
