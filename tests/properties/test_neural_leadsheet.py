@@ -426,6 +426,20 @@ def test_prices_of_the_melody_do_what_they_say() -> None:
     assert _melody.find_melody(doubtful, silent, _melody.Config(voicing=1.0, share=0.0))
 
 
+def test_a_leap_costs_across_a_rest_too() -> None:
+    line = melody_of([(0.5, 1.5, 60), (2.0, 3.0, 86)], 4)
+    second = slice(round(2.1 * FRAME_RATE), round(2.9 * FRAME_RATE))
+    line[second, [86 - LOWEST_MELODY]], line[second, 62 - LOWEST_MELODY] = np.log(0.5), np.log(0.45)
+    starts = starts_at([0.5, 2.1], 4)
+
+    def pitches(leap_cost: float) -> list[int]:
+        config = _melody.Config(leap_cost=leap_cost, share=0.0, shortest_s=0.2)
+        return [n.pitch for n in _melody.find_melody(line, starts, config)]
+
+    assert pitches(0.0) == [60, 86]
+    assert pitches(0.3) == [60, 62]
+
+
 def test_a_shy_voice_is_heard_but_silence_is_not_made_to_sing() -> None:
     """A song whose melody is never quite as likely as rest: more voicing, up to a limit, until it has its share."""
     shy = melody_of([(0.5, 3.5, 60)], 5)
