@@ -284,6 +284,24 @@ def test_accents_tell_the_level_where_the_network_hears_two(monkeypatch: pytest.
     assert found == {0.0: pytest.approx(0.55, rel=0.01), 3.0: pytest.approx(1.1, rel=0.01)}
 
 
+def test_a_grid_that_jitters_is_less_likely_the_beat_than_one_that_bends_slowly() -> None:
+    """Three grids on which the network hears each beat alike: even, slower by a third over the song, and jittered."""
+    even = np.arange(0.5, 0.8 * LENGTH_S, 0.5)
+    bent = 0.5 + np.cumsum(np.linspace(0.45, 0.6, len(even)))
+    jittered = even + np.random.default_rng(0).uniform(-0.04, 0.04, len(even))
+    land = backbeat(np.zeros(0), np.zeros(0))
+    found = []
+    for grid in (even, bent, jittered):
+        sure = strokes(grid, grid[::4], LENGTH_S)
+        beat, downbeat = sure[:, 0], sure[:, 1]
+        found.append(_rhythm.traits(beat, land, grid, _rhythm.bars_of(beat, downbeat, grid)))
+    assert found[0].wander == pytest.approx(0.0, abs=1e-9)
+    assert found[1].wander < 0.005
+    assert found[2].wander > 0.05
+    assert found[2].score == pytest.approx(replace(found[2], wander=0.0).score + _rhythm.WANDER * found[2].wander)
+    assert replace(found[0], wander=found[2].wander).score < found[0].score
+
+
 def test_the_network_tells_the_pace_where_onsets_mislead() -> None:
     """Onsets are steady at another pace; loud in the network's ears are the beats."""
     beats = np.arange(0.7, 60, 60 / 100)
