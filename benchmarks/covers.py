@@ -1,7 +1,7 @@
 """Cover every real song of the open data, as a user would, and tabulate content, style, timing, speed and memory.
 
-    python benchmarks/covers.py [--style jazz-trio ...] [--out covers] [SONG ...]
-    python benchmarks/covers.py --figures [--style jazz-trio ...] [SONG ...]
+    python benchmarks/covers.py [SONG ...] [--style jazz-trio ...] [--out covers]
+    python benchmarks/covers.py [SONG ...] --figures [--style jazz-trio ...]
 
 Each song is one run of the installed command with an empty cache, which further styles share; of these, whose songs are
 heard already, no share of the length is told. Memory is the proportional set size of the whole process tree,
@@ -136,6 +136,8 @@ def of_figures(figures: dict) -> dict[str, object]:
     return {
         "content": figures["content"],
         "style_score": style["score"],
+        "style_score_of_copy": style["score_of_copy"],
+        "style_score_of_other": style["score_of_other"],
         "style_score_all_rows": style["score_all_rows"],
         "style_rows": {r["label"]: [r["value"], r["inside"]] for r in style["rows"]},
     }
@@ -245,6 +247,8 @@ def summary(rows: list[dict]) -> dict[str, object]:
         "covered": len(done),
         "style_at_least_0.75": int((style >= 0.75).sum()),
         "style_median": float(np.median(style)),
+        "style_of_copy_median": float(np.median([r["style_score_of_copy"] for r in done])),
+        "style_of_other_median": float(np.median([r["style_score_of_other"] for r in done])),
         "chroma_margin_at_least_0.2": int((margin >= 0.2).sum()),
         "chroma_margin_median": float(np.median(margin)),
         "chroma_margin_to_other_songs_in_any_key_at_least_0.2": int((strict >= 0.2).sum()),

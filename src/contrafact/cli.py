@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -44,7 +45,7 @@ Style = Annotated[str, typer.Option(help="Style, see `contrafact styles`.")]
 Seed = Annotated[int, typer.Option(help="All random choices follow from it.")]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Knob: harmony, swing, density, melody_instrument or feel."),
+    typer.Option("--set", metavar="KEY=VALUE", help=f"Knob: {', '.join(f.name for f in fields(Knobs))}."),
 ]
 Transpose = Annotated[int, typer.Option(help="Semitones, -12 to 12: the melody moves, the band keeps its register.")]
 Soundfont = Annotated[str, typer.Option(help="SF2 or SF3 file in place of FluidR3_GM.")]

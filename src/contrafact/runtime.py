@@ -69,8 +69,8 @@ def open_session(path: Path, threads: int = 1, *, hoards: bool = True) -> Infere
     Args:
         path: an ONNX file.
         threads: threads inside one run. With 1, results do not depend on the machine's number of cores.
-        hoards: whether the session keeps the memory of a run for the next one: a tenth faster, and half a gigabyte
-            where a run is long. Changes no result.
+        hoards: whether the session keeps the memory of a run for the next one: a little faster, and much where a run
+            is long. Changes no result.
     """
     import onnxruntime
 

@@ -13,7 +13,8 @@ Reader = Literal["mixed", "neural", "heuristic"]
 
 @dataclass(frozen=True)
 class Knobs:
-    """Independent controls of an arrangement; each changes its own thing and nothing else.
+    """Independent controls of an arrangement; each changes its own thing alone, though chords make room for another
+    melody instrument.
 
     Attributes:
         harmony: 0 (the song's own triads) to 1 (the style's own reharmonization).

@@ -20,7 +20,7 @@ from contrafact.files import PARTIAL_PREFIX, output_error
 NAME_BYTES = 180  # leaves room for the style and a number within the 255 bytes that file systems allow
 NAMESAKES = 1000
 LOCK = "lock"
-REPLACED = "replaced"
+REPLACED, OVER = "replaced", "over"  # what a cover is about to replace, and has replaced
 UNLOCKED_S = 3600.0
 
 
@@ -117,7 +117,8 @@ def workplace(out: Path, choose: Callable[[], Path]) -> Iterator[Workplace]:
             raise output_error(out, cause) from cause
     finally:
         lock.close()
-        shutil.rmtree(root, ignore_errors=True)
+        if not _set_aside(root / REPLACED, out):  # else the next run puts it back
+            shutil.rmtree(root, ignore_errors=True)
         if not there:
             with suppress(OSError):
                 out.rmdir()  # ours, and empty unless a cover was made
@@ -144,21 +145,26 @@ def _publish(folder: Path, target: Path, replaced: Path) -> None:
     except BaseException:  # Ctrl-C too
         _put_back(replaced, target.parent)
         raise
+    replaced.rename(replaced.with_name(OVER))
+
+
+def _set_aside(replaced: Path, out: Path) -> list[Path]:
+    """The cover that was about to be replaced, as long as nothing has its place."""
+    return [folder for folder in replaced.glob("*") if not (out / folder.name).exists()]
 
 
 def _put_back(replaced: Path, out: Path) -> None:
-    """Nothing has taken the place of the cover that was set aside."""
-    for folder in replaced.glob("*"):
-        if not (out / folder.name).exists():
-            folder.rename(out / folder.name)
+    for folder in _set_aside(replaced, out):
+        folder.rename(out / folder.name)
 
 
 def sweep(out: Path) -> None:
     """Remove workplaces that nobody works in any more."""
     for leftover in out.glob(f"{PARTIAL_PREFIX}*-*"):
         if leftover.is_dir() and _is_left(leftover):
-            _put_back(leftover / REPLACED, out)
-            shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(OSError):  # somebody else's
+                _put_back(leftover / REPLACED, out)
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _locked(root: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -192,9 +193,9 @@ from pathlib import Path
 from contrafact.workplace import workplace
 out, how, rename = Path(sys.argv[1]), sys.argv[2], Path.rename
 def move(source, target):
-    if source.name == "cover":
-        if how == "kill":
-            os._exit(9)
+    if source.name == "cover" and how == "kill":
+        os._exit(9)
+    if source.name == "cover" or source.parent.name == "replaced" and how == "Ctrl-C twice":
         raise KeyboardInterrupt
     return rename(source, target)
 Path.rename = move
@@ -203,7 +204,7 @@ with workplace(out, lambda: out / "song.jazz") as work:
 """
 
 
-@pytest.mark.parametrize("how", ["kill", "Ctrl-C"])
+@pytest.mark.parametrize("how", ["kill", "Ctrl-C", "Ctrl-C twice"])
 def test_a_run_that_stops_while_it_replaces_a_cover_loses_none(tmp_path, how):
     with at(tmp_path / "song.jazz") as work:
         fill(work)
@@ -213,6 +214,37 @@ def test_a_run_that_stops_while_it_replaces_a_cover_loses_none(tmp_path, how):
         fill(work)
     assert finished(tmp_path / "song.jazz", "d", {})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["another", "song.jazz"]
+
+
+def test_what_was_replaced_does_not_come_back(tmp_path, monkeypatch):
+    """Also where the run was killed before it had swept, and the cover was moved elsewhere since."""
+    monkeypatch.setattr("contrafact.workplace.shutil.rmtree", lambda root, ignore_errors: None)
+    for data in (b"old", b"new"):
+        with at(tmp_path / "song.jazz") as work:
+            fill(work, data=data)
+    monkeypatch.undo()
+    (tmp_path / "song.jazz").rename(tmp_path / "mine")
+    sweep(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine" / "cover.wav").read_bytes() == b"new"
+
+
+def test_a_leftover_that_cannot_be_put_back_is_in_nobodys_way(tmp_path, monkeypatch):
+    leftover = tmp_path / f"{PARTIAL_PREFIX}1-a"
+    (leftover / "replaced" / "theirs").mkdir(parents=True)
+    (leftover / "lock").touch()
+    rename = Path.rename
+
+    def move(source, target):
+        if source.name == "theirs":
+            raise PermissionError
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", move)
+    with at(tmp_path / "song.jazz") as work:
+        fill(work)
+    assert finished(tmp_path / "song.jazz", "d", {})
+    assert (leftover / "replaced" / "theirs").exists()
 
 
 @pytest.mark.parametrize("text", ["[]", '{"source": null, "settings": {}}', '{"source": {}}', "{", ""])

@@ -195,6 +195,15 @@ def test_pictures_are_drawn(browser, tmp_path):
             canvas,
         )
         assert painted_share > 0.01
+    chords_of = "data.chords.original = data.chords.cover = [{ start_s: 0, end_s: duration, symbol: arguments[0] }];"
+    pixel = (  # in the middle of the strip below the lower waveform
+        "draw(); const c = document.getElementById('overview'), scale = window.devicePixelRatio || 1;"
+        "const [x, y] = [0.75 * c.width, c.height - 8 * scale];"
+        "return [...c.getContext('2d').getImageData(x, y, 1, 1).data];"
+    )
+    colours = {name: browser.execute_script(chords_of + pixel, name) for name in ("C:maj", "C:min", "F#:maj7", "N")}
+    assert len({tuple(colour) for colour in colours.values()}) == 4
+    assert colours["C:maj"][0] > max(colours["C:maj"][1:3]), "C is red"
     browser.save_screenshot(str(tmp_path / "report.png"))
     assert (tmp_path / "report.png").stat().st_size > 20_000
 

@@ -38,9 +38,9 @@ QUALITIES = (
 STATES = 12 * len(QUALITIES) + 1  # the last is "N"
 SHARPNESS = 14.0  # how strongly a beat's chroma speaks against the cost of a change
 BASS_SHARE = 0.35
-THIN = 0.12  # chroma below which a beat says less and less, so that what sounded before is held
+THIN = 0.12  # chroma below which a beat says less and less itself, and the last that was not thin speaks for it
 HELD_BEATS = 8  # for so long; more thin beats in a row, and those at the song's ends, have no chord
-UNDECIDED = 0.55  # score of "N", and of every chord where nothing is heard
+UNDECIDED = 0.55  # score of "N" where something sounds
 CHANGE_COST = {"bar": 1.2, "half": 2.2, "beat": 4.0}
 KEY_BONUS = 0.6  # for chords within the key's scale, in units of the cost of a change
 INVERSION_SHARE = 2.0  # a bass note other than the root must be this much stronger than the root
@@ -67,8 +67,9 @@ def evidence(chord: Floats, bass: Floats) -> Floats:
     score = fit + BASS_SHARE * tones - handicap
     presence = chord.sum(axis=1)
     heard = np.minimum(presence / THIN, 1.0)[:, None] ** 2
+    last = np.maximum.accumulate(np.where(presence < THIN, 0, np.arange(len(presence))))
     silence = np.where(_lasting(presence < THIN), 2.0, UNDECIDED)
-    return np.concatenate([UNDECIDED + heard * (score - UNDECIDED), silence[:, None]], axis=1)
+    return np.concatenate([heard * score + (1 - heard) * score[last], silence[:, None]], axis=1)
 
 
 def _lasting(thin: NDArray[np.bool_]) -> NDArray[np.bool_]:
