@@ -35,7 +35,6 @@ from contrafact.players.pop_piano._corpus import Take, laid
 from contrafact.players.pop_piano._features import (
     COLUMNS_OF_PITCH,
     FLOOR,
-    LENGTH_EDGES,
     LENGTHS,
     PER_BEAT,
     REL,
@@ -44,9 +43,11 @@ from contrafact.players.pop_piano._features import (
     SIZES,
     STOP,
     VELOCITIES,
+    VELOCITY_STEP,
     Course,
     Played,
     frame_of,
+    length_class,
     velocity_class,
 )
 from contrafact.registry import PLAYERS
@@ -145,7 +146,7 @@ def events_of(take: Take) -> dict[str, dict[str, list[int]]]:
             add(found["notes"], context | own)
             last = token
         classes = {
-            "length": played.lengths[slot, keys - FLOOR].astype(np.int64),
+            "length": length_class(played.lengths[slot, keys - FLOOR]),
             "velocity": velocity_class(played.velocities[slot, keys - FLOOR].astype(np.int64)),
         }
         back = int(course.recalled[slot, 0])
@@ -157,8 +158,8 @@ def events_of(take: Take) -> dict[str, dict[str, list[int]]]:
                 if back >= 0:
                     column = key - int(frame[slot]) + int(frame[back]) - FLOOR
                     if 0 <= column < COLUMNS_OF_PITCH and played.velocities[back, column]:
-                        table = played.lengths if part == "length" else played.velocities // (128 // VELOCITIES)
-                        same = int(table[back, column])
+                        length, velocity = played.lengths[back, column], played.velocities[back, column]
+                        same = int(length_class(length) if part == "length" else velocity // VELOCITY_STEP)
                 add(
                     found[part],
                     {
@@ -266,14 +267,12 @@ def surprise(path: Path, takes: Sequence[Take]) -> dict[str, float]:
                 sums["notes"] -= log_softmax(scores)[place]
                 below[place : place + 1] = place != STOP
             loud = take.played.velocities[slot, columns].astype(np.int64)
-            long = take.played.lengths[slot, columns].astype(np.int64)
+            lengths = take.played.lengths[slot, columns]
             if len(places):
                 own = touch[places]
                 one = np.arange(len(places))
-                sums["length"] -= log_softmax(own[:, :LENGTHS], axis=1)[one, long].sum()
+                sums["length"] -= log_softmax(own[:, :LENGTHS], axis=1)[one, length_class(lengths)].sum()
                 sums["velocity"] -= log_softmax(own[:, LENGTHS:], axis=1)[one, velocity_class(loud)].sum()
-            edges = np.array(LENGTH_EDGES)
-            lengths = (edges[long] + edges[long + 1]) / 2
             pianist.play((columns + FLOOR).tolist(), loud.tolist(), lengths.tolist())
             notes += len(places)
         slots += len(course)
@@ -323,7 +322,6 @@ def samples(played: Sequence[Heard]) -> dict[str, Floats]:
         k: []
         for k in ("attacks in a bar", "keys in an attack", "left", "right", "length", "velocity", "lowest in a bar")
     }
-    edges = np.array(LENGTH_EDGES)
     for found in played:
         table, lengths = found.played.velocities[:-1], found.played.lengths[:-1]
         for inside, beats in bars_of(found):
@@ -336,8 +334,7 @@ def samples(played: Sequence[Heard]) -> dict[str, Floats]:
         pitches = columns + FLOOR
         made["left"] += pitches[pitches < HANDS].tolist()
         made["right"] += pitches[pitches >= HANDS].tolist()
-        classes = lengths[slots, columns].astype(np.int64)
-        made["length"] += ((edges[classes] + edges[classes + 1]) / 2 / PER_BEAT).tolist()
+        made["length"] += (lengths[slots, columns] / PER_BEAT).tolist()
         made["velocity"] += table[slots, columns].tolist()
     return {name: np.array(values, dtype=np.float64) for name, values in made.items()}
 

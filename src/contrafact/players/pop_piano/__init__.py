@@ -94,12 +94,14 @@ class Config:
 
 PLAYER = 31
 MOST = 6
-"""Keys that are struck together at most; in the corpus one attack in a thousand has more."""
+"""Keys that are struck together at most."""
 SOON = 2
 """Sixteenths, this one counted, whose melody a key must leave room for."""
 PEDAL_LATE_S = 0.055
 """The pedal goes down so long after a change, as pianists' does (style facts, 5.1)."""
 PEDAL_UP_S = 0.02
+STEPS = (np.arange(LENGTHS + 1), np.array(LENGTH_EDGES))
+"""Numbers of the edges of the classes of length, and where they lie."""
 
 
 class Pianist:
@@ -191,13 +193,14 @@ def asked(bar: Bar, density: float) -> Told:
     return Told(int(np.clip(round(busy), 1, 5)), int(np.clip(round(1 + 3.5 * bar.energy), 1, 5)))
 
 
-def allowed(spec: ChordSpec, key: str, melody: list[int]) -> Bools:
+@lru_cache(maxsize=4096)
+def allowed(spec: ChordSpec, key: str, melody: tuple[int, ...]) -> Bools:
     """Which keys may be struck, from `LOWEST` to `HIGHEST`: those of the chord's scale that leave the melody room.
 
     Args:
         spec: the chord; without one nothing is struck.
         key: of the song.
-        melody: pitches that sound meanwhile.
+        melody: pitches that sound meanwhile, or soon.
     """
     keys = np.arange(LOWEST, HIGHEST + 1)
     if spec.is_none:
@@ -213,10 +216,8 @@ def _bar(pianist: Pianist, form: Form, bar: Bar, line: Melody, temperature: floa
     first, events = PER_BEAT * (bar.first - form.bars[0].first), []
     for inside, draw in enumerate(draws):
         slot, beat = first + inside, bar.first + inside / PER_BEAT
-        soon = sorted({int(p) for p in line.pitches[slot : slot + SOON] if p != RESTS})
-        frame = int(pianist.frame[slot])
-        open_places = np.zeros(REL, dtype=np.bool_)
-        keys = _allowed(form.chord(int(beat)), form.key, tuple(soon))
+        frame, open_places = int(pianist.frame[slot]), np.zeros(REL, dtype=np.bool_)
+        keys = allowed(form.chord(int(beat)), form.key, _sung(line, slot, SOON))
         open_places[LOWEST - frame : HIGHEST + 1 - frame] = keys
         notes, touch = _struck(pianist, open_places, temperature, draw[:MOST])
         places = np.flatnonzero(notes)
@@ -232,8 +233,9 @@ def _bar(pianist: Pianist, form: Form, bar: Bar, line: Melody, temperature: floa
     return events
 
 
-STEPS = (np.arange(LENGTHS + 1), np.array(LENGTH_EDGES))
-_allowed = lru_cache(maxsize=4096)(lambda spec, key, melody: allowed(spec, key, list(melody)))
+def _sung(line: Melody, slot: int, slots: int) -> tuple[int, ...]:
+    """Pitches of the melody from a slot on."""
+    return tuple(sorted({int(p) for p in line.pitches[slot : slot + slots] if p != RESTS}))
 
 
 def _struck(pianist: Pianist, open_places: Bools, temperature: float, draws: Floats) -> tuple[Bools, Floats]:
@@ -263,9 +265,8 @@ def final(form: Form, line: Melody) -> list[Event]:
     if spec.is_none:
         return []
     slot = PER_BEAT * (bar.first - form.bars[0].first)
-    sung = [int(p) for p in line.pitches[slot : slot + PER_BEAT * 2] if p != RESTS]
     root = LOWEST + (spec.bass_pitch_class - LOWEST) % 12
-    keys = LOWEST + np.flatnonzero(allowed(spec, form.key, sung))
+    keys = LOWEST + np.flatnonzero(allowed(spec, form.key, _sung(line, slot, 2 * PER_BEAT)))
     chord = [int(k) for k in keys if 52 <= k < 65 and (k - spec.root) % 12 in spec.intervals]
     length = max(1.0, float(form.grid.beat_at(form.final_s)) - bar.first)
     pitches = [root, root + 12, *chord]

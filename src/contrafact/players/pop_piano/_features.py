@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ Bools = NDArray[np.bool_]
 
 PER_BEAT = 4
 LOWEST, HIGHEST = 33, 84
-"""Of the accompaniment; 99.7 % of the corpus lies within."""
+"""Keys of the accompaniment."""
 REL = HIGHEST - LOWEST + 12
 """Places above the frame of a chord."""
 STOP = REL
@@ -98,13 +99,12 @@ class Melody:
 
 
 def on_sixteenths(grid: BeatGrid, notes: Sequence[MelodyNote], first: int, slots: int) -> Melody:
-    """The melody from beat ``first`` on; later notes cut earlier ones."""
+    """The melody, one note at a time, from beat ``first`` on; the later of two in one slot counts."""
     pitches, starts = np.full(slots, RESTS, dtype=np.int64), np.zeros(slots, dtype=np.bool_)
     onsets = grid.beat_at(np.array([n.onset_s for n in notes])) - first
     ends = grid.beat_at(np.array([n.onset_s + n.duration_s for n in notes])) - first
     for note, a, b in zip(notes, *(np.round(PER_BEAT * x).astype(int) for x in (onsets, ends)), strict=True):
         if 0 <= a < slots:
-            pitches[a:] = RESTS
             pitches[a : max(a + 1, b)] = note.pitch
             starts[a] = True
     return Melody(pitches, starts)
@@ -244,7 +244,7 @@ class Played:
 
     Attributes:
         velocities: (slots, `COLUMNS_OF_PITCH`) of the notes that start, 0 where none does.
-        lengths: their classes of length.
+        lengths: their lengths in sixteenths.
         last: the slot in which each pitch started last before this one, or `NEVER`.
         down: whether its key is still down.
         level: (slots, 2) mean velocity of this slot's notes, 0 without, and of the last notes before it.
@@ -254,7 +254,7 @@ class Played:
     def __init__(self, slots: int) -> None:
         shape = (slots + 1, COLUMNS_OF_PITCH)
         self.velocities = np.zeros(shape, dtype=np.uint8)
-        self.lengths = np.zeros(shape, dtype=np.uint8)
+        self.lengths = np.zeros(shape, dtype=np.float16)
         self.last = np.full(shape, NEVER, dtype=np.int16)
         self.down = np.zeros(shape, dtype=np.bool_)
         self.level = np.zeros((slots + 1, 2), dtype=np.float32)
@@ -268,7 +268,7 @@ class Played:
         self.level[after, 1], self.since[after] = self.level[slot, 1], self.since[slot] + 1
         if len(at):
             self.velocities[slot, at] = velocities
-            self.lengths[slot, at] = [length_class(length) for length in lengths]
+            self.lengths[slot, at] = lengths
             self.last[after, at] = slot
             self._until[at] = slot + np.array(lengths)
             self.level[slot, 0] = self.level[after, 1] = np.mean(velocities)
@@ -304,9 +304,9 @@ def velocity_class(velocity: Ints) -> Ints:
     return velocity // VELOCITY_STEP
 
 
-def length_class(length: float) -> int:
-    """Class of a length in sixteenths."""
-    return min(max(bisect(LENGTH_EDGES, length) - 1, 0), LENGTHS - 1)
+def length_class(lengths: NDArray[Any]) -> Ints:
+    """Class of lengths in sixteenths."""
+    return np.clip(np.searchsorted(LENGTH_EDGES, lengths, side="right") - 1, 0, LENGTHS - 1)
 
 
 def told_of(attacks: int, beats: int, mean_velocity: float) -> Told:

@@ -39,6 +39,7 @@ from contrafact.players.pop_piano._features import (
     features,
     frame_of,
     height_class,
+    length_class,
 )
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Listening, Networks, Player
@@ -178,7 +179,7 @@ def example(take: _corpus.Take, begin: int, slots: int, shift: int) -> dict[str,
     here = frame[at][:, None] + np.arange(REL)
     fits = (here + shift >= LOWEST) & (here + shift <= HIGHEST)
     velocities = np.where(fits, played.velocities[at[:, None], here - FLOOR], 0)
-    lengths = played.lengths[at[:, None], here - FLOOR]
+    lengths = length_class(played.lengths[at[:, None], here - FLOOR]).astype(np.uint8)
     return {"rows": rows, "looks": looks, "velocities": velocities, "lengths": lengths}
 
 
