@@ -53,7 +53,7 @@ from contrafact.players.pop_piano._features import (
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Note, Part, Score
-from ngrams import Kind, NGram, mixture_weights
+from ngrams import Kind, chained, mixture_weights
 from record import record
 
 Ints = NDArray[np.int64]
@@ -108,9 +108,9 @@ class Events:
     contexts: dict[str, Ints]
     tokens: Ints
 
-    def chains(self, names: Sequence[str]) -> Iterator[tuple[int, ...]]:
-        """Contexts of each event."""
-        return zip(*(self.contexts[name].tolist() for name in names), strict=True)
+    def chains(self, names: Sequence[str]) -> tuple[Ints, Ints]:
+        """Contexts (names, events), and tokens."""
+        return np.stack([self.contexts[name] for name in names]), self.tokens
 
 
 def events_of(take: Take) -> dict[str, dict[str, list[int]]]:
@@ -209,27 +209,15 @@ def events(takes: Sequence[Take]) -> dict[str, Events]:
     return {part: Events(columns, columns["token"]) for part, columns in joined.items()}
 
 
-def likelihoods(model: NGram, names: Sequence[str], found: Events) -> Floats:
-    """What a model gives to each event."""
-    pairs = zip(found.chains(names), found.tokens.tolist(), strict=True)
-    return np.array([model.probability(chain, token) for chain, token in pairs])
-
-
 def tuned(part: str, names: tuple[str, ...], seen: Events, valid: Events, test: Events) -> tuple[Floats, Floats]:
     """What an n-gram over a chain gives to the events of ``valid`` and ``test``, with the counts and the discount that
     are best on ``valid``."""
-    best, given = np.inf, (np.zeros(0), np.zeros(0))
-    for kind in KINDS:
-        model = NGram(TOKENS[part], len(names), kind).fit(seen.chains(names), seen.tokens.tolist())
-        tried = {}
-        for model.discount in DISCOUNTS:
-            on_valid = likelihoods(model, names, valid)
-            tried[-np.log(on_valid).mean()] = (model.discount, on_valid)
-        if min(tried) < best:
-            best = min(tried)
-            model.discount, on_valid = tried[best]
-            given = (on_valid, likelihoods(model, names, test))
-    return given
+    ours, theirs = valid.chains(names), test.chains(names)
+    asked = (np.concatenate([ours[0], theirs[0]], axis=1), np.concatenate([ours[1], theirs[1]]))
+    made = np.concatenate([chained(seen.chains(names), asked, TOKENS[part], kind, DISCOUNTS) for kind in KINDS])
+    count = len(valid.tokens)
+    best = made[int(np.argmax(np.log(made[:, :count]).mean(axis=1)))]
+    return best[:count], best[count:]
 
 
 def baselines(train: list[Take], valid: list[Take], test: list[Take]) -> dict[str, dict[str, float]]:
