@@ -1,7 +1,7 @@
 """Pop piano, learned against n-grams and against rule players, on songs that were held out.
 
-``python benchmarks/pop_piano.py [--only PART] [--weights NAME] [--run DIR] [--seeds N] [--no-record]``, PART being playing,
-guessing or ngrams
+``python benchmarks/pop_piano.py [--only PART] [--weights NAME] [--run DIR] [--seeds N] [--no-record]``, where PART is
+playing, guessing or ngrams.
 
 Guessing: negative log-likelihood of the pianists in nats: a sixteenth's keys, everything counted, and a note's length
 and velocity; where nothing is told of how busy and loud a bar is. Playing: on the lead sheets of the held-out songs,
