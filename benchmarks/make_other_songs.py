@@ -19,6 +19,7 @@ import leadsheet
 from contrafact.files import write_text
 from contrafact.metrics.content import FRAMES, original_content
 from contrafact.metrics.other_songs import PATH, STEPS, OtherSong, encode
+from contrafact.metrics.style_statistics import as_heard, statistics
 
 TEST_SONGS = 9
 HEAD = {"format": "contrafact-other-songs-1", "source": "pop909 (MIT), https://github.com/music-x-lab/POP909-Dataset"}
@@ -32,7 +33,7 @@ def main() -> None:
     manifest = leadsheet.manifest()
     records = []
     for name in sorted([*manifest["tune"], *manifest["test"][:TEST_SONGS]]):
-        records.append(encode(measure(leadsheet.load(name, work))))
+        records.append(encode(measure(name, leadsheet.load(name, work))))
         print(name, len(records[-1]["chords"]), "beats", flush=True)
     lines = ",\n".join("  " + json.dumps(record) for record in records)
     text = "{\n" + "".join(f" {json.dumps(k)}: {json.dumps(v)},\n" for k, v in HEAD.items())
@@ -40,18 +41,18 @@ def main() -> None:
     print(PATH, PATH.stat().st_size, "bytes")
 
 
-def measure(case: leadsheet.Case) -> OtherSong:
-    """One song on its true beats."""
-    content = original_content(case.audio, case.song.sheet)
+def measure(name: str, case: leadsheet.Case) -> OtherSong:
+    """One song on its true beats; its style as that of a copy of the input is measured."""
+    content = original_content(case.audio, case.sheet)
+    style = statistics(case.sheet, as_heard(case.sheet, case.transcription.score))
     steps = content.line.frames.reshape(-1, FRAMES // STEPS)[:, 1]
     started = np.round(content.line.onsets * STEPS).astype(int)
     onsets = np.zeros(len(steps), bool)
     onsets[started[(started >= 0) & (started < len(steps))]] = True
     onsets |= np.diff(steps, prepend=-1).astype(bool)
     roots, triads = (x[FRAMES // 2 :: FRAMES] for x in (content.harmony.roots, content.harmony.triads))
-    return OtherSong(
-        case.song.name, content.chroma, steps, onsets & (steps >= 0), roots, np.where(triads < 2, triads, -1)
-    )
+    qualities = np.where(triads < 2, triads, -1)
+    return OtherSong(name, content.chroma, steps, onsets & (steps >= 0), roots, qualities, style)
 
 
 if __name__ == "__main__":

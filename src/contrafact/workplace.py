@@ -20,6 +20,7 @@ from contrafact.files import PARTIAL_PREFIX, output_error
 NAME_BYTES = 180  # leaves room for the style and a number within the 255 bytes that file systems allow
 NAMESAKES = 1000
 LOCK = "lock"
+REPLACED = "replaced"
 UNLOCKED_S = 3600.0
 
 
@@ -89,7 +90,7 @@ def workplace(out: Path, choose: Callable[[], Path]) -> Iterator[Workplace]:
     """A fresh workplace in ``out``; on success its folder goes where ``choose`` says, else all of it goes.
 
     It is asked when the folder is whole, since another run may take a name meanwhile; a cover that is there is
-    replaced. What a killed run left behind is swept first.
+    replaced. What a killed run left behind is swept first; the cover that it was about to replace comes back.
 
     Raises:
         OutputError: the folder cannot be made or moved.
@@ -111,7 +112,7 @@ def workplace(out: Path, choose: Callable[[], Path]) -> Iterator[Workplace]:
         try:
             with _turn(out):
                 work.target = choose()
-                _publish(work.folder, work.target, root / "replaced")
+                _publish(work.folder, work.target, root / REPLACED)
         except OSError as cause:
             raise output_error(out, cause) from cause
     finally:
@@ -134,21 +135,29 @@ def _turn(out: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _publish(folder: Path, target: Path, aside: Path) -> None:
-    if target.exists():
-        target.rename(aside)
+def _publish(folder: Path, target: Path, replaced: Path) -> None:
+    replaced.mkdir()
     try:
+        if target.exists():
+            target.rename(replaced / target.name)
         folder.rename(target)
-    except OSError:
-        if aside.exists():
-            aside.rename(target)
+    except BaseException:  # Ctrl-C too
+        _put_back(replaced, target.parent)
         raise
+
+
+def _put_back(replaced: Path, out: Path) -> None:
+    """Nothing has taken the place of the cover that was set aside."""
+    for folder in replaced.glob("*"):
+        if not (out / folder.name).exists():
+            folder.rename(out / folder.name)
 
 
 def sweep(out: Path) -> None:
     """Remove workplaces that nobody works in any more."""
     for leftover in out.glob(f"{PARTIAL_PREFIX}*-*"):
         if leftover.is_dir() and _is_left(leftover):
+            _put_back(leftover / REPLACED, out)
             shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from contrafact import weights
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import SettingsError
 from contrafact.leadsheets._parts.beatwise import Chromas, Landscape, landscape, running
@@ -19,6 +20,7 @@ from contrafact.leadsheets.neural import _harmony, _labels, _melody, _rhythm, _t
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, NO_CHORD, REST, labels_of
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
+from contrafact.runtime import open_session
 
 UNHEARD = Chromas(np.zeros((10_000, 12)), np.zeros((10_000, 12)))
 BEATS_S = np.arange(0.5, 12, 0.5)
@@ -282,6 +284,24 @@ def test_accents_tell_the_level_where_the_network_hears_two(monkeypatch: pytest.
     assert found == {0.0: pytest.approx(0.55, rel=0.01), 3.0: pytest.approx(1.1, rel=0.01)}
 
 
+def test_a_grid_that_jitters_is_less_likely_the_beat_than_one_that_bends_slowly() -> None:
+    """Three grids on which the network hears each beat alike: even, slower by a third over the song, and jittered."""
+    even = np.arange(0.5, 0.8 * LENGTH_S, 0.5)
+    bent = 0.5 + np.cumsum(np.linspace(0.45, 0.6, len(even)))
+    jittered = even + np.random.default_rng(0).uniform(-0.04, 0.04, len(even))
+    land = backbeat(np.zeros(0), np.zeros(0))
+    found = []
+    for grid in (even, bent, jittered):
+        sure = strokes(grid, grid[::4], LENGTH_S)
+        beat, downbeat = sure[:, 0], sure[:, 1]
+        found.append(_rhythm.traits(beat, land, grid, _rhythm.bars_of(beat, downbeat, grid)))
+    assert found[0].wander == pytest.approx(0.0, abs=1e-9)
+    assert found[1].wander < 0.005
+    assert found[2].wander > 0.05
+    assert found[2].score == pytest.approx(replace(found[2], wander=0.0).score + _rhythm.WANDER * found[2].wander)
+    assert replace(found[0], wander=found[2].wander).score < found[0].score
+
+
 def test_the_network_tells_the_pace_where_onsets_mislead() -> None:
     """Onsets are steady at another pace; loud in the network's ears are the beats."""
     beats = np.arange(0.7, 60, 60 / 100)
@@ -424,6 +444,20 @@ def test_prices_of_the_melody_do_what_they_say() -> None:
     assert _melody.find_melody(doubtful, silent, _melody.Config(voicing=1.0, share=0.0))
 
 
+def test_a_leap_costs_across_a_rest_too() -> None:
+    line = melody_of([(0.5, 1.5, 60), (2.0, 3.0, 86)], 4)
+    second = slice(round(2.0 * FRAME_RATE), round(3.0 * FRAME_RATE))
+    line[second, 86 - LOWEST_MELODY], line[second, 62 - LOWEST_MELODY] = np.log(0.5), np.log(0.45)
+    starts = starts_at([0.5, 2.0], 4)
+
+    def pitches(leap_cost: float) -> list[int]:
+        config = _melody.Config(leap_cost=leap_cost, share=0.0, shortest_s=0.2)
+        return [n.pitch for n in _melody.find_melody(line, starts, config)]
+
+    assert pitches(0.0) == [60, 86]
+    assert pitches(0.3) == [60, 62]
+
+
 def test_a_shy_voice_is_heard_but_silence_is_not_made_to_sing() -> None:
     """A song whose melody is never quite as likely as rest: more voicing, up to a limit, until it has its share."""
     shy = melody_of([(0.5, 3.5, 60)], 5)
@@ -451,3 +485,9 @@ def test_a_shy_voice_is_heard_but_silence_is_not_made_to_sing() -> None:
 def test_unknown_weights_name_the_nearest(registry) -> None:
     with pytest.raises(SettingsError, match="'leadsheet'"):
         registry.build("neural", weights="leadshet")
+
+
+@pytest.mark.parametrize("hoards", [True, False])
+def test_a_session_keeps_the_memory_of_its_runs_where_it_may(hoards: bool) -> None:
+    session = open_session(weights.find("leadsheet"), hoards=hoards)
+    assert session.get_session_options().enable_cpu_mem_arena == hoards

@@ -186,6 +186,35 @@ def test_of_many_takes_at_once_none_is_lost(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == names, "the same take twice has one folder"
 
 
+STOPPED_BETWEEN_BOTH_MOVES = """
+import os, sys
+from pathlib import Path
+from contrafact.workplace import workplace
+out, how, rename = Path(sys.argv[1]), sys.argv[2], Path.rename
+def move(source, target):
+    if source.name == "cover":
+        if how == "kill":
+            os._exit(9)
+        raise KeyboardInterrupt
+    return rename(source, target)
+Path.rename = move
+with workplace(out, lambda: out / "song.jazz") as work:
+    (work.folder / "new").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("how", ["kill", "Ctrl-C"])
+def test_a_run_that_stops_while_it_replaces_a_cover_loses_none(tmp_path, how):
+    with at(tmp_path / "song.jazz") as work:
+        fill(work)
+    subprocess.run([sys.executable, "-c", STOPPED_BETWEEN_BOTH_MOVES, tmp_path, how], check=False, capture_output=True)
+    assert (tmp_path / "song.jazz").exists() == (how == "Ctrl-C")
+    with at(tmp_path / "another") as work:
+        fill(work)
+    assert finished(tmp_path / "song.jazz", "d", {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["another", "song.jazz"]
+
+
 @pytest.mark.parametrize("text", ["[]", '{"source": null, "settings": {}}', '{"source": {}}', "{", ""])
 def test_a_damaged_report_counts_as_none(tmp_path, text):
     (tmp_path / "song.jazz").mkdir()

@@ -13,6 +13,7 @@ from contrafact.audio import Audio
 from contrafact.dsp import chroma as dsp
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.metrics import content, other_songs
+from contrafact.metrics.style import COLUMNS, style_score
 from contrafact.metrics.timing import timing
 from contrafact.score import Note, Part, Score
 
@@ -259,6 +260,8 @@ def test_other_songs_survive_their_file() -> None:
         again = other_songs._decode(other_songs.encode(stored))
         for name in ("melody", "onsets", "roots", "qualities"):
             np.testing.assert_array_equal(getattr(again, name), getattr(stored, name))
+        assert again.style == stored.style
+        assert all(0 <= style_score(stored.style, column).total < 1.001 for column in COLUMNS)
         assert content.chroma_cosine(stored.chroma, again.chroma) > 0.99
         assert len(stored.chroma) * other_songs.STEPS == len(stored.melody)
         assert set(stored.melody) <= set(range(-1, 12))

@@ -197,9 +197,9 @@ def test_no_test_song_is_learned_from() -> None:
     from contrafact.data import pop909
 
     try:
-        names = {name.split()[1] for split in ("train", "valid") for name, _, _ in phrases._pop_songs(split)}  # type: ignore[arg-type]
-        trio = {name for name, _, _ in phrases._pop_songs("valid", by_trio=True)}
-        others = {name for name, _, _ in phrases._pop_songs("valid", by_trio=False)}
+        names = {name.split()[1] for split in ("train", "valid") for name, _, _ in phrases.pop_songs(split)}  # type: ignore[arg-type]
+        trio = {name for name, _, _ in phrases.pop_songs("valid", by_trio=True)}
+        others = {name for name, _, _ in phrases.pop_songs("valid", by_trio=False)}
     except MissingError as missing:
         pytest.skip(str(missing))
     assert len(names) > 700

@@ -86,6 +86,8 @@ def test_the_song_was_understood(covered):
     assert sheet.metre == "4/4"
     figures = json.loads((covered / "report.json").read_text())["figures"]
     assert figures["style"]["score"] > figures["style"]["score_of_copy"]
+    assert figures["style"]["score"] > figures["style"]["score_of_other"] > 0
+    assert all(row["other"] for row in figures["summary"] if "ms" not in row["label"])
 
 
 def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_recording):

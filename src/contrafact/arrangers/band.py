@@ -45,8 +45,13 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Arrangement]:
     """
     style = styles.load(config.style)
     refuse_idle(config.style, style, config.knobs)
-    harmonize = _harmonizer(style, config.knobs)
-    seats = seated(style, config.knobs)
+    return band(style, config.knobs)
+
+
+def band(style: Style, knobs: Knobs) -> Callable[[LeadSheet, Score, int], Arrangement]:
+    """The band of a style, which need not be one with a file; errors: SettingsError, as in `build`."""
+    harmonize = _harmonizer(style, knobs)
+    seats = seated(style, knobs)
 
     def arrange(sheet: LeadSheet, source: Score, seed: int) -> Arrangement:
         timed = retime(sheet, style.tempo_bpm, style.metre)

@@ -139,7 +139,7 @@ def load(folder: str, collection: Collection, split: Split = "train") -> Roll:
 def _jazz(split: Split) -> Pieces:
     trio = ARRANGERS.build("band", style=STYLE, knobs={"swing": 0.0})
     comp = PLAYERS.build("jazz_comping", swing=0.0)
-    for name, score, sheet in _solos(split):
+    for name, score, sheet in solos(split):
         yield name, Score((*score.parts, comp(sheet, score, _seed(name)))), sheet
     for name in openewld.names():
         song = openewld.read(name) if openewld.split(name) == split else None
@@ -149,13 +149,13 @@ def _jazz(split: Split) -> Pieces:
         for seed in range(OPENEWLD_SEEDS if split == "train" else 1):
             made = trio(sheet, Score(()), seed)
             yield f"openewld {name} {seed}", made.score, made.sheet
-    for name, score, sheet in _pop_songs(split, by_trio=True):
+    for name, score, sheet in pop_songs(split, by_trio=True):
         made = trio(sheet, score, _seed(name))
         yield f"trio {name}", made.score, made.sheet
 
 
 def _pop(split: Split) -> Pieces:
-    yield from _pop_songs(split, by_trio=False)
+    yield from pop_songs(split, by_trio=False)
 
 
 def _ragtime(split: Split) -> Pieces:
@@ -169,12 +169,12 @@ def _ragtime(split: Split) -> Pieces:
 
 
 def _jazz_lines(split: Split) -> Pieces:
-    for i, (name, score, sheet) in enumerate(_solos(split)):
+    for i, (name, score, sheet) in enumerate(solos(split)):
         yield name, _with_chords(score, sheet, i), sheet
 
 
 def _pop_lines(split: Split) -> Pieces:
-    for i, (name, score, sheet) in enumerate(_pop_songs(split)):
+    for i, (name, score, sheet) in enumerate(pop_songs(split)):
         melody = score.part("melody")
         assert melody is not None
         others = [n for p in score.parts if p.name != "melody" for n in p.notes]
@@ -182,7 +182,7 @@ def _pop_lines(split: Split) -> Pieces:
         yield name, _with_chords(lines, sheet, i), sheet
 
 
-def _solos(split: Split) -> Pieces:
+def solos(split: Split) -> Pieces:
     """Solos in four with the bass that was recorded."""
     for name in wjazzd.names():
         if wjazzd.split(name) == split:
@@ -191,7 +191,7 @@ def _solos(split: Split) -> Pieces:
                 yield f"wjazzd {name}", solo.score, solo.sheet
 
 
-def _pop_songs(split: Split, by_trio: bool | None = None) -> Pieces:
+def pop_songs(split: Split, by_trio: bool | None = None) -> Pieces:
     """Songs in four with all their tracks; only those for the trio, or only the others, where asked for."""
     for name in pop909.names():
         if pop909.split(name) != split or by_trio not in (None, int(name) % TRIO_OF_POP == 0):

@@ -61,6 +61,17 @@ def statistics(sheet: LeadSheet, score: Score, original: LeadSheet | None = None
     return found
 
 
+def as_heard(sheet: LeadSheet, notes: Score) -> Score:
+    """A song's own melody and all its notes: what `statistics` counts in a copy of the input.
+
+    Args:
+        sheet: the song's lead sheet.
+        notes: its transcription.
+    """
+    melody = Part(LEAD, 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in sheet.melody))
+    return Score((melody, *(p for p in notes.parts if p.name != LEAD)))
+
+
 # Harmony
 
 

@@ -32,7 +32,7 @@ SPEAKS_S = {
 Measured on FluidR3_GM over each instrument's good register. The double bass is not here: its players start early.
 """
 
-BAND_S = 0.003
+BAND_S = 0.004
 """Seconds by which a band with its room is heard late against the song, drums included, where nobody lies behind the
 beat: between the medians of straight and slow styles in ``benchmarks/covers.py`` before this was taken out.
 """

@@ -17,11 +17,13 @@ from contrafact.audio import Audio, Recording
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
+from contrafact.metrics import other_songs
 from contrafact.metrics.content import content_figures
 from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, style_score
+from contrafact.metrics.style_statistics import as_heard
 from contrafact.mixer import Mixed
 from contrafact.report.page import Scene, write_page
-from contrafact.score import Note, Part, Score
+from contrafact.score import Score
 from contrafact.settings import Knobs, Settings
 from contrafact.style import Style
 from contrafact.theory.transpose import transpose
@@ -123,11 +125,12 @@ def measure(made: Made) -> dict[str, Any]:
     content |= {"lag_ms_copy": 0.0, "drift_ms_copy": 0.0}
     column = made.style.column_for(sheet.metre)
     values = statistics(sheet, score, transpose(made.original, made.transpose))
-    copied = statistics(made.original, _heard_parts(made))
+    copied = statistics(made.original, as_heard(made.original, made.notes))
     style = {
         "column": column,
         "score": _known(style_score(values, column).total),
         "score_of_copy": _known(style_score(copied, column).total),
+        "score_of_other": _known(max(style_score(song.style, column).total for song in other_songs.load())),
         "score_all_rows": _known(score_all(values, column).total),
         "rows": style_rows(values, column),
     }
@@ -151,7 +154,7 @@ def summary(content: Mapping[str, float], style: Mapping[str, Any]) -> list[dict
         "label": f"style score ({style['column']})",
         "value": _text(style["score"], "{:.2f}"),
         "copy": _text(style["score_of_copy"], "{:.2f}"),
-        "other": "",
+        "other": _text(style["score_of_other"], "{:.2f}"),
     }
     return [*rows, style_row]
 
@@ -204,12 +207,6 @@ def doubts(sheet: LeadSheet) -> list[str]:
 def source_loudness(recording: Recording) -> float:
     """Integrated loudness in LUFS, bounded below."""
     return max(integrated_loudness(recording.blocks(), recording.sample_rate), QUIETEST_LUFS)
-
-
-def _heard_parts(made: Made) -> Score:
-    """The song's own melody and all its notes, as the style statistics of a copy of the input see them."""
-    melody = Part("melody", 0, tuple(Note(n.onset_s, n.duration_s, n.pitch, 80) for n in made.original.melody))
-    return Score((melody, *(p for p in made.notes.parts if p.name != melody.name)))
 
 
 def _source(made: Made) -> dict[str, Any]:

@@ -132,8 +132,16 @@ function surface(id) {
   return { pen, width, height };
 }
 
+const ROOTS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
+function tint(symbol) { // neighbours in the circle of fifths look alike; minor is darker; no chord has no colour
+  const [, step, signs, quality] = symbol.match(/^([A-G])([#b]*)(.*)$/) ?? [];
+  if (!step) return null;
+  const root = [...signs].reduce((pitch, sign) => pitch + (sign === "#" ? 1 : -1), ROOTS[step]);
+  return `hsl(${((root * 7 + 84) % 12) * 30} 65% ${/^:(min|dim|hdim)/.test(quality) ? 38 : 58}%)`;
+}
+
 function drawOverview(time) {
-  const { pen, width, height } = surface("overview"), x = (s) => (s / duration) * width, top = 22, half = (height - top) / 2;
+  const { pen, width, height } = surface("overview"), x = (s) => (s / duration) * width, top = 22, half = (height - top) / 2, strip = 14;
   data.sections.forEach((section, i) => {
     pen.fillStyle = i % 2 ? "rgba(128,128,128,.10)" : "rgba(128,128,128,.20)";
     pen.fillRect(x(section.start_s), 0, x(section.end_s - section.start_s), height);
@@ -142,8 +150,16 @@ function drawOverview(time) {
   });
   for (const [row, name] of ["original", "cover"].entries()) {
     pen.fillStyle = colour(name);
-    const peaks = data.waveforms[name], middle = top + half * (row + 0.5);
-    peaks.forEach((peak, i) => { const h = Math.max(0.5, (peak / 100) * (half / 2 - 2)); pen.fillRect((i / peaks.length) * width, middle - h, Math.max(1, width / peaks.length - 0.3), 2 * h); });
+    const peaks = data.waveforms[name], room = half - strip, middle = top + half * row + room / 2, below = top + half * row + room;
+    peaks.forEach((peak, i) => { const h = Math.max(0.5, (peak / 100) * (room / 2 - 2)); pen.fillRect((i / peaks.length) * width, middle - h, Math.max(1, width / peaks.length - 0.3), 2 * h); });
+    for (const chord of data.chords[name]) {
+      const left = x(chord.start_s), wide = x(chord.end_s) - left, fill = tint(chord.symbol);
+      if (!fill) continue;
+      pen.fillStyle = fill;
+      pen.fillRect(left, below, Math.max(0.5, wide - 0.5), strip - 2);
+      pen.fillStyle = "#fff";
+      if (pen.measureText(chord.symbol).width + 4 < wide) pen.fillText(chord.symbol, left + 2, below + 10);
+    }
   }
   pen.fillStyle = colour("ink");
   pen.fillRect(x(time), 0, 1.5, height);

@@ -82,7 +82,8 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     source: Source = method.network.make_source(config, data)
     _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
-    atexit.register(accelerator.end_training)  # processes that leave their group undone may abort as they end
+    if accelerator.num_processes > 1:
+        atexit.register(_leave_group)
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
     _refuse_other(run, recipe, resume)
@@ -216,6 +217,12 @@ def _view(game: Game, player: str, prepared: dict[str, Any]) -> Networks:
     """The networks as a player sees them: its own synchronized between processes, the others bare."""
     own = game.players[player].networks
     return {name: prepared[name] if name in own else network for name, network in game.networks.items()}
+
+
+def _leave_group() -> None:
+    """Processes that end without taking leave of their group may abort."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _refuse_other(run: Path, recipe: Recipe, resume: bool) -> None:

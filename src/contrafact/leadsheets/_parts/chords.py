@@ -38,6 +38,9 @@ QUALITIES = (
 STATES = 12 * len(QUALITIES) + 1  # the last is "N"
 SHARPNESS = 14.0  # how strongly a beat's chroma speaks against the cost of a change
 BASS_SHARE = 0.35
+THIN = 0.12  # chroma below which a beat says less and less, so that what sounded before is held
+HELD_BEATS = 8  # for so long; more thin beats in a row, and those at the song's ends, have no chord
+UNDECIDED = 0.55  # score of "N", and of every chord where nothing is heard
 CHANGE_COST = {"bar": 1.2, "half": 2.2, "beat": 4.0}
 KEY_BONUS = 0.6  # for chords within the key's scale, in units of the cost of a change
 INVERSION_SHARE = 2.0  # a bass note other than the root must be this much stronger than the root
@@ -62,8 +65,19 @@ def evidence(chord: Floats, bass: Floats) -> Floats:
     tones = np.stack([_bass_fit(low, q) for q in QUALITIES], axis=1).reshape(len(low), -1)
     handicap = np.repeat([q.handicap for q in QUALITIES], 12)
     score = fit + BASS_SHARE * tones - handicap
-    silence = np.where(chord.sum(axis=1) < 0.12, 2.0, 0.55)
-    return np.concatenate([score, silence[:, None]], axis=1)
+    presence = chord.sum(axis=1)
+    heard = np.minimum(presence / THIN, 1.0)[:, None] ** 2
+    silence = np.where(_lasting(presence < THIN), 2.0, UNDECIDED)
+    return np.concatenate([UNDECIDED + heard * (score - UNDECIDED), silence[:, None]], axis=1)
+
+
+def _lasting(thin: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Runs longer than `HELD_BEATS`, and those at the ends."""
+    cuts = np.flatnonzero(np.diff(thin.astype(np.int8), prepend=0, append=0))
+    found = np.zeros(len(thin), bool)
+    for a, b in zip(cuts[::2].tolist(), cuts[1::2].tolist(), strict=True):
+        found[a:b] = b - a > HELD_BEATS or a == 0 or b == len(thin)
+    return found
 
 
 def _bass_fit(low: Floats, quality: Quality) -> Floats:

@@ -14,6 +14,9 @@ from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 
 Floats = NDArray[np.float64]
 
+PITCHES = np.arange(MELODY_PITCHES)
+RESTS = PITCHES + MELODY_PITCHES  # states of a rest, by the pitch before it
+
 
 @dataclass(frozen=True)
 class Config:
@@ -22,7 +25,7 @@ class Config:
     Attributes:
         trust: weight of a frame's log-probability; frames are not independent.
         change_cost: price of another pitch, or of a rest, where no start is heard.
-        leap_cost: further price of each semitone beyond a whole tone.
+        leap_cost: further price of each semitone beyond a whole tone, from the last pitch, be there rests between.
         voicing: log-odds added to every frame of melody; more finds more notes, and more wrong ones.
         share: of a song's frames that may well have melody; 0 for no such belief. Where the network, which never heard
             a living singer, is shy of a voice, `voicing` rises until so many frames are as likely melody as rest.
@@ -33,7 +36,7 @@ class Config:
 
     trust: float = 0.6
     change_cost: float = 3.0
-    leap_cost: float = 0.08
+    leap_cost: float = 0.3
     voicing: float = 0.3
     share: float = 0.8
     voicing_most: float = 6.0
@@ -83,29 +86,30 @@ def _edge(frame: int) -> float:
 
 
 def best_path(melody: Array, starts: Array, config: Config) -> NDArray[np.int64]:
-    """The best class of each frame by Viterbi."""
+    """The best class of each frame by Viterbi; a rest remembers the pitch before it, so that a leap costs across it."""
     score = config.trust * np.maximum(melody.astype(np.float64), -12.0)
     score[:, :MELODY_PITCHES] += config.trust * voicing_of(melody, config)
-    apart = np.abs(np.subtract.outer(np.arange(MELODY_PITCHES), np.arange(MELODY_PITCHES)))
-    price = np.zeros((REST + 1, REST + 1))
-    price[:MELODY_PITCHES, :MELODY_PITCHES] = config.leap_cost * np.maximum(apart - 2, 0)
+    price = config.leap_cost * np.maximum(np.abs(np.subtract.outer(PITCHES, PITCHES)) - 2.0, 0.0)
     np.fill_diagonal(price, np.inf)
     change = config.change_cost * (1 - np.minimum(_widest(starts), 1.0))
     frames = len(score)
-    back = np.empty((frames, REST + 1), np.int8)
-    best = score[0].copy()
-    stay = np.arange(REST + 1)
+    before_pitch, before_rest = (np.empty((frames, MELODY_PITCHES), np.uint8) for _ in range(2))
+    pitch, rest = score[0, :MELODY_PITCHES].copy(), np.full(MELODY_PITCHES, score[0, REST])
     for k in range(1, frames):
-        other = best[:, None] - price
+        other = np.maximum(pitch, rest)[:, None] - price
         source = other.argmax(axis=0)
-        moved = other[source, stay] - change[k]
-        turns = moved > best
-        back[k] = np.where(turns, source, stay)
-        best = np.where(turns, moved, best) + score[k]
+        moved, came = other[source, PITCHES], np.where(rest > pitch, RESTS, PITCHES)[source]
+        moved, came = np.where(rest > moved, rest, moved) - change[k], np.where(rest > moved, RESTS, came)
+        ended = pitch - change[k]
+        before_pitch[k] = np.where(moved > pitch, came, PITCHES)
+        before_rest[k] = np.where(ended > rest, PITCHES, RESTS)
+        pitch = np.maximum(pitch, moved) + score[k, :MELODY_PITCHES]
+        rest = np.maximum(rest, ended) + score[k, REST]
     path = np.empty(frames, np.int64)
-    path[-1] = int(best.argmax())
-    for k in range(frames - 1, 0, -1):
-        path[k - 1] = back[k, path[k]]
+    at = int(np.concatenate([pitch, rest]).argmax())
+    for k in range(frames - 1, -1, -1):
+        path[k] = min(at, REST)
+        at = int(before_pitch[k, at] if at < MELODY_PITCHES else before_rest[k, at - MELODY_PITCHES])
     return path
 
 

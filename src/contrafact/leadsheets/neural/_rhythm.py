@@ -4,8 +4,8 @@ The network tells how likely a beat is at each moment, and `_tempo` their pace; 
 heuristic reader's dynamic programme tracks beats at the one in the activations, at the other in the onsets, and a grid
 of few tempo changes is laid through the onsets nearest to them. Bars are the positions that explain the downbeat
 activations best. In slow songs the network takes eighths for beats too: grids at other metrical levels are laid in the
-same way, and those are preferred in whose bars the snare falls on the weak beats, and which the heuristic reader would
-choose.
+same way, and those are preferred in whose bars the snare falls on the weak beats, which the heuristic reader would
+choose, and whose tempo is steady.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
 SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
 RATIOS = (1.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the pace
-BACKBEAT, ACCENTS = 1.6, 0.26  # weights of these `Traits`; near the fit of ``benchmarks/neural_level_weights.py``
+BACKBEAT, ACCENTS, WANDER = 1.6, 0.26, -80.0  # weights of these `Traits`; see ``benchmarks/neural_level_weights.py``
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
 
 
@@ -44,16 +44,19 @@ class Traits:
             made up both cost.
         backbeat: how much more snare there is on the weak beats of its bars than on the strong ones.
         accents: log-odds of the heuristic reader, `levels.score`: from onsets, harmony and what tempo is usual.
+        wander: mean change of tempo from one beat to the next, as a natural logarithm: grids that chase whatever the
+            network takes for a beat do so more than players, and machines not at all.
     """
 
     evidence: float
     backbeat: float
     accents: float
+    wander: float
 
     @property
     def score(self) -> float:
         """Log-odds a second, up to a constant."""
-        return self.evidence + BACKBEAT * self.backbeat + ACCENTS * self.accents
+        return self.evidence + BACKBEAT * self.backbeat + ACCENTS * self.accents + WANDER * self.wander
 
 
 def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats | None = None) -> Rhythm:
@@ -129,6 +132,7 @@ def traits(beat: Array, onsets: beatwise.Landscape, beats_s: Floats, bars: downb
         evidence=float((log_odds(near(beat, beats_s)) - anywhere(log_odds(widened(beat)))).sum() / duration_s),
         backbeat=float(snare[weak].mean() - snare[~weak].mean()) if weak.any() and not weak.all() else 0.0,
         accents=levels.score(onsets, beats_s, levels.USUAL_BPM),
+        wander=float(np.abs(np.diff(np.log(np.diff(beats_s)))).mean()) if len(beats_s) > 2 else 0.0,
     )
 
 
