@@ -48,13 +48,13 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 
 bench: .venv/.dev
-	for script in transcription style_corpora rendering fuzz covers long_song sound phase_recovery vocoder walking_bass drums harmony style_classifier vocals level_weights neural_level_weights; do \
+	for script in transcription style_corpora rendering fuzz covers long_song sound phase_recovery vocoder walking_bass drums pop_piano harmony style_classifier vocals level_weights neural_level_weights; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; \
 	done
 	for reader in mixed heuristic neural; do \
 		$(BIN)/python benchmarks/leadsheet.py --method $$reader; $(BIN)/python benchmarks/leadsheet.py --hard --method $$reader; \
 	done
-	$(BIN)/python benchmarks/covers.py --figures --style jazz-piano bossa-nova jazz-waltz ballad
+	$(BIN)/python benchmarks/covers.py --figures --style jazz-piano bossa-nova jazz-waltz ballad pop-piano
 	$(BIN)/python benchmarks/results_page.py
 
 clean:

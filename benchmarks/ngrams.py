@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Context = tuple[Hashable, ...]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Kind = Literal["kneser-ney", "plain"]
 
 
@@ -71,6 +72,40 @@ class NGram:
             seen = counts[token] - self.discount if token in counts else 0.0
             made = (made * self.discount * len(counts) + seen) / self._totals[level][context]
         return made
+
+
+def chained(
+    seen: tuple[Ints, Ints], asked: tuple[Ints, Ints], tokens: int, kind: Kind, discounts: Sequence[float]
+) -> Floats:
+    """What `NGram` gives to many events at once, for each discount: (discounts, events asked).
+
+    Args:
+        seen: chains of the events that it counts, (depth, events), and their tokens (events,).
+        asked: the same of those that it is asked for.
+        tokens: how many there are.
+        kind: as in `NGram`.
+        discounts: taken off each count.
+    """
+    known, given = len(seen[1]), np.concatenate([seen[1], asked[1]])
+    contexts = [np.zeros(len(given), dtype=np.int64)]
+    for column in np.concatenate([seen[0], asked[0]], axis=1):
+        span = int(column.max() - column.min()) + 1
+        contexts.append(np.unique(contexts[-1] * span + column - column.min(), return_inverse=True)[1])
+    pairs = [np.unique(context * tokens + given, return_inverse=True)[1] for context in contexts]
+    is_first = [np.zeros(known, dtype=np.bool_) for _ in pairs]
+    for first, pair in zip(is_first, pairs, strict=True):
+        first[np.unique(pair[:known], return_index=True)[1]] = True
+    made = np.full((len(discounts), len(asked[1])), 1 / tokens)
+    off = np.array(discounts)[:, None]
+    for level, (context, pair) in enumerate(zip(contexts, pairs, strict=True)):
+        counts_all = kind == "plain" or level == len(contexts) - 1
+        counted = np.ones(known) if counts_all else is_first[level + 1].astype(np.float64)
+        total = np.bincount(context[:known], counted, minlength=context.max() + 1)[context[known:]]
+        types = np.bincount(context[:known], is_first[level], minlength=context.max() + 1)[context[known:]]
+        count = np.bincount(pair[:known], counted, minlength=pair.max() + 1)[pair[known:]]
+        fresh = (made * off * types + np.where(count > 0, count - off, 0.0)) / np.maximum(total, 1)
+        made = np.where(total > 0, fresh, made)
+    return made
 
 
 def mixture_weights(probabilities: Floats, rounds: int = 60) -> Floats:

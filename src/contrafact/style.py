@@ -50,8 +50,8 @@ class Style:
         swing: measure of swing at knob 1: 1 for swing, 0 for even eighths.
         column: whose ranges it is judged by, see `metrics.style.COLUMNS`.
         column_in_three: the same for songs that are played in three.
-        harmonizer: registry name of who finds the chords.
-        harmony: whose rates the chords keep in four, a name in `theory.reharmonize.PROFILES`; in three it is "waltz".
+        harmonizer: registry name of who finds the chords; "" keeps the song's own.
+        harmony: whose rates found chords keep in four, a name in `theory.reharmonize.PROFILES`; in three it is "waltz".
         metre: "source" (four stays four, six becomes three), "4/4" (six becomes four), or "3/4" (all in three).
         arranger: registry name.
         mix: the mixer's channels and room.

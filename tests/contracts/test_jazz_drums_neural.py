@@ -18,8 +18,8 @@ from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre, Section
 from contrafact.players import _kit as kit
 from contrafact.players import jazz_drums_neural
 from contrafact.players._form import plan
-from contrafact.players._perform import Event
-from contrafact.players.jazz_drums_neural import MUST, NEVER, Config, centred, drawn_hits, rules, within
+from contrafact.players._perform import Event, within
+from contrafact.players.jazz_drums_neural import MUST, NEVER, Config, centred, drawn_hits, rules
 from contrafact.players.jazz_drums_neural._features import (
     COLUMNS,
     COUNT,

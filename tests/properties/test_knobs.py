@@ -78,7 +78,7 @@ def test_swing_moves_off_beats_only(swing: float, low: float, high: float) -> No
     assert turned.sheet.chords == normal.sheet.chords
 
 
-@pytest.mark.parametrize("name", ["jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad"])
+@pytest.mark.parametrize("name", ["jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad", "pop-piano"])
 @pytest.mark.parametrize("semitones", [-12, -5, 5, 7, 12])
 def test_transposing_moves_the_melody_so_far_and_leaves_the_band_its_register(name: str, semitones: int) -> None:
     settings = {"style": name, "knobs": SWUNG | {"density": 0.0, "melody_instrument": "piano"}}
@@ -189,7 +189,8 @@ TURNED = {
     "feel": "two",
 }
 IDLE = {("ballad", "feel"), ("jazz-piano", "feel"), ("bossa-nova", "feel"), ("bossa-nova", "swing")} | {
-    ("cyclegan-jazz", knob) for knob in ("feel", "harmony", "harmonizer")
+    *(("cyclegan-jazz", knob) for knob in ("feel", "harmony", "harmonizer")),
+    *(("pop-piano", knob) for knob in ("feel", "swing")),
 }
 
 
@@ -198,7 +199,8 @@ IDLE = {("ballad", "feel"), ("jazz-piano", "feel"), ("bossa-nova", "feel"), ("bo
 def test_every_knob_changes_every_style_or_is_refused(name: str, knob: str) -> None:
     def scored(**knobs: Any) -> Score:
         built = ARRANGERS.build(style.load(name).arranger, style=name, knobs=knobs)
-        arrangement: Arrangement = built(song(bars=32), Score(()), 7)
+        chords = (replace(c, symbol="G:7") if c.symbol == "G:maj" else c for c in song(bars=32).chords)
+        arrangement: Arrangement = built(replace(song(bars=32), chords=tuple(chords)), Score(()), 7)
         return arrangement.score
 
     if (name, knob) in IDLE:
@@ -206,6 +208,15 @@ def test_every_knob_changes_every_style_or_is_refused(name: str, knob: str) -> N
             scored(**{knob: TURNED[knob]})
     else:
         assert scored(**{knob: TURNED[knob]}).parts != scored().parts
+
+
+def test_pop_piano_keeps_the_songs_own_chords_unless_it_is_asked_for_others() -> None:
+    def symbols(**knobs: Any) -> list[str]:
+        band = ARRANGERS.build("band", style="pop-piano", knobs=knobs)
+        return [c.symbol for c in band(song(bars=16), Score(()), 7).sheet.chords]
+
+    assert symbols() == [c.symbol for c in song(bars=16).chords]
+    assert symbols(harmonizer="jazz_rules") != symbols()
 
 
 @pytest.mark.parametrize("style", ["jazz-trio", "bossa-nova"])

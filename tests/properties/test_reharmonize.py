@@ -19,6 +19,7 @@ from contrafact.metrics.style_statistics import avoid_notes, harmony
 from contrafact.registry import HARMONIZERS
 from contrafact.score import Note, Part
 from contrafact.theory.chords import parse, simplify
+from contrafact.theory.reharmonize import kept
 from contrafact.theory.retime import retime
 
 reharmonize = HARMONIZERS.build("jazz_rules")
@@ -78,6 +79,17 @@ def test_amount_zero_gives_the_original_triads() -> None:
     assert [(c.start_s, c.end_s, c.symbol) for c in plain.chords] == [
         (c.start_s, c.end_s, simplify(c.symbol)) for c in sheet.chords
     ]
+
+
+def test_the_own_harmony_is_kept_as_far_as_asked() -> None:
+    sheet = song(("C:maj7", "G:7/3", "A:min", "N"))
+    assert kept(sheet, 1.0, 3) == sheet
+    assert kept(sheet, 0.0, 3) == reharmonize(sheet, 0.0, 3)
+    half = [a == b for a, b in zip(kept(sheet, 0.5, 3).chords, sheet.chords, strict=True)]
+    assert all(half[2::4])
+    assert all(half[3::4])
+    assert 0.2 < np.mean([*half[::4], *half[1::4]]) < 0.8
+    assert kept(sheet, 0.5, 3) == kept(sheet, 0.5, 3) != kept(sheet, 0.5, 4)
 
 
 def test_only_chords_change_and_they_are_gapless() -> None:

@@ -15,6 +15,7 @@ from contrafact.data import corpus, pop909
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.metrics.style import COLUMNS, score_all, statistics
+from contrafact.metrics.style_statistics import harmony
 from contrafact.mixer import Channel
 from contrafact.registry import ARRANGERS, HARMONIZERS, PLAYERS
 from contrafact.score import Score
@@ -32,7 +33,7 @@ def test_a_style_names_what_exists_and_mixes_every_part(name: str) -> None:
     assert chosen.summary
     assert {chosen.column, chosen.column_in_three} <= set(COLUMNS)
     assert chosen.harmony in PROFILES
-    assert chosen.harmonizer in HARMONIZERS.names()
+    assert chosen.harmonizer in ("", *HARMONIZERS.names())
     assert chosen.arranger in ARRANGERS.names()
     assert {p.player for p in chosen.parts} <= set(PLAYERS.names())
     by_players = {p.name for p in chosen.parts}
@@ -45,7 +46,15 @@ def test_a_style_names_what_exists_and_mixes_every_part(name: str) -> None:
 
 
 def test_the_styles_are_those_that_are_promised() -> None:
-    assert style.names() == ["ballad", "bossa-nova", "cyclegan-jazz", "jazz-piano", "jazz-trio", "jazz-waltz"]
+    assert style.names() == [
+        "ballad",
+        "bossa-nova",
+        "cyclegan-jazz",
+        "jazz-piano",
+        "jazz-trio",
+        "jazz-waltz",
+        "pop-piano",
+    ]
     assert all(f.name.endswith((".toml", ".py", "__pycache__")) for f in files("contrafact.styles").iterdir())
 
 
@@ -95,18 +104,22 @@ def true_sheet(name: str) -> LeadSheet:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in style.names() if style.load(name).arranger == "band"])
 def test_covers_of_real_songs_have_the_statistics_of_their_style(name: str) -> None:
-    """Over ten songs every row is in range (or nearly) on eight or more, and the joint score is high on all."""
+    """Over ten songs every row is in range (or nearly) on eight or more, and the joint score is high on all.
+
+    Rows of harmony are those of the song, not of the style, where the style keeps the song's own chords.
+    """
     if not (corpus.data_folder() / "pop909").is_dir():
         pytest.skip("pop909 is not in CONTRAFACT_DATA")
-    band = ARRANGERS.build("band", style=name)
+    band, chosen = ARRANGERS.build("band", style=name), style.load(name)
     faults: dict[str, int] = {}
     for song in SONGS:
         original = true_sheet(song)
         made = band(original, Score(()), 1)
-        found = score_all(statistics(made.sheet, made.score, original), style.load(name).column_for(made.sheet.metre))
+        found = score_all(statistics(made.sheet, made.score, original), chosen.column_for(made.sheet.metre))
         assert found.total >= 0.85, song
         for row, distance in found.distances.items():
-            faults[row] = faults.get(row, 0) + (distance > NEARLY)
+            is_given = not chosen.harmonizer and row in {*harmony(original), "avoid_note_beats"}
+            faults[row] = faults.get(row, 0) + (distance > NEARLY and not is_given)
     assert len(faults) >= 14
     assert max(faults.values()) <= 2, {row: n for row, n in faults.items() if n}
     assert np.sum(list(faults.values())) <= 10

@@ -107,3 +107,16 @@ def test_shares_of_a_line_whose_shares_are_known(ngrams) -> None:
     assert found["move: repeat"] == (pytest.approx(1 / 7), 7)
     assert found["turns after a leap"] == (1.0, 1)
     assert found["approach: semitone"] == (1.0, 1)
+
+
+@pytest.mark.parametrize("kind", ["kneser-ney", "plain"])
+def test_many_events_at_once_are_given_what_each_is_given_alone(ngrams, kind: str) -> None:
+    """Also after contexts that were never seen, at any level."""
+    rng = np.random.default_rng(0)
+    seen = rng.integers(-1, 4, (3, 400)), rng.integers(0, 5, 400)
+    asked = rng.integers(-1, 6, (3, 300)), rng.integers(0, 5, 300)
+    found = ngrams.chained(seen, asked, 5, kind, (0.5, 0.9))
+    model = ngrams.NGram(5, 3, kind).fit(seen[0].T.tolist(), seen[1].tolist())
+    for model.discount, given in zip((0.5, 0.9), found, strict=True):
+        alone = [model.probability(chain, token) for chain, token in zip(asked[0].T.tolist(), asked[1], strict=True)]
+        assert given == pytest.approx(alone, rel=1e-9)

@@ -433,7 +433,9 @@ def test_the_version_is_the_packages():
 
 def test_lists_and_doctor():
     styles = [json.loads(line) for line in contrafact("styles", "--json", check=True).stdout.splitlines()]
-    assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad"} <= {s["style"] for s in styles}
+    assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad", "pop-piano"} <= {
+        s["style"] for s in styles
+    }
     models = [json.loads(line) for line in contrafact("models", "--json", check=True).stdout.splitlines()]
     assert all(m["license"] and m["source"] for m in models)
     assert "basic_pitch" in {m["name"] for m in models}

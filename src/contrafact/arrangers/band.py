@@ -13,6 +13,7 @@ from contrafact.registry import HARMONIZERS, Card
 from contrafact.score import Score
 from contrafact.settings import Knobs
 from contrafact.style import Style
+from contrafact.theory.reharmonize import kept
 from contrafact.theory.retime import retime
 
 CARD = Card(
@@ -61,8 +62,10 @@ def band(style: Style, knobs: Knobs) -> Callable[[LeadSheet, Score, int], Arrang
 
 
 def _harmonizer(style: Style, knobs: Knobs) -> Callable[[LeadSheet, int], LeadSheet]:
-    """The song's chords in the style: in three with the rates of a waltz."""
+    """The song's chords in the style: in three with the rates of a waltz; or the song's own."""
     name = knobs.harmonizer or style.harmonizer
+    if not name:
+        return lambda sheet, seed: kept(sheet, knobs.harmony, seed)
     in_four, in_three = (HARMONIZERS.build(name, style=profile) for profile in (style.harmony, "waltz"))
 
     def harmonize(sheet: LeadSheet, seed: int) -> LeadSheet:

@@ -175,7 +175,7 @@ COLUMNS: dict[str, dict[str, Range | TempoRange]] = {
         "bass_distinct": Range(1.4, 2.8),
         "lead_offbeat_phase": Range(0.49, 0.51),
         "chords_per_bar": Range(0.9, 1.9),
-        "bass_root": Range(0.75, 0.95),
+        "bass_root": Range(0.75, 1),  # by this statistic pianists of the corpus have .89 to 1
         "lead_lateness_ms": Range(-2, 2),  # none: the corpus keeps within 2 ms of its grid
         "comp_attacks_per_bar": Range(6, 12),
         "melody_pitch_kept": Range(0.95, 1),

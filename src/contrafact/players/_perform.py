@@ -83,3 +83,10 @@ def _times(
 def randomness(seed: int, player: int, bar: int) -> np.random.Generator:
     """Draws of one player in one bar, so that a change in one bar or player leaves the others as they were."""
     return np.random.default_rng((abs(seed), player, bar))
+
+
+def within(scores: Floats, draw: float) -> float:
+    """A number from 0 to the count of classes, by their scores (classes,), even inside each; ``draw`` decides."""
+    shares = np.exp(scores - scores.max())
+    edges = np.concatenate([[0.0], np.cumsum(shares)])
+    return float(np.interp(draw * edges[-1], edges, np.arange(len(edges))))

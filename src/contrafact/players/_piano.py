@@ -69,12 +69,17 @@ def tune(sheet: LeadSheet, so_far: Score) -> Tune:
     grid = sheet.grid
     onsets = np.round(2 * grid.beat_at(np.array([n.onset_s for n in sheet.melody]))) / 2
     ends = grid.beat_at(np.array([n.onset_s + n.duration_s for n in sheet.melody]))
-    pitches = np.array([n.pitch for n in sheet.melody], dtype=np.int64)
-    played = so_far.part("melody")
-    if played is not None and played.notes and len(pitches):
-        octaves = round((float(np.median([n.pitch for n in played.notes])) - float(np.median(pitches))) / 12)
-        pitches = pitches + 12 * octaves
+    pitches = np.array([n.pitch for n in sheet.melody], dtype=np.int64) + octaves(sheet, so_far)
     return Tune(onsets, np.maximum(ends, onsets + 0.25), pitches)
+
+
+def octaves(sheet: LeadSheet, so_far: Score) -> int:
+    """Semitones, whole octaves, by which the part that plays the melody lies above the lead sheet's."""
+    played = so_far.part("melody")
+    if played is None or not played.notes or not sheet.melody:
+        return 0
+    apart = np.median([n.pitch for n in played.notes]) - np.median([n.pitch for n in sheet.melody])
+    return 12 * round(float(apart) / 12)
 
 
 def chord_at(form: Form, beat: float) -> tuple[ChordSpec, int]:

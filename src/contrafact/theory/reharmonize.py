@@ -139,11 +139,18 @@ def reharmonize(sheet: LeadSheet, config: Reharmonization, seed: int, weigh: Wei
         The sheet with new chords, gapless as before; everything else is untouched.
     """
     if config.amount == 0 or len(sheet.beats_s) < 2 or not sheet.chords:
-        return replace(sheet, chords=tuple(replace(c, symbol=simplify(c.symbol)) for c in sheet.chords))
+        return kept(sheet, 0.0, seed)
     slots = cut(sheet)
     path = _search(slots, config, weigh(slots))
     symbols = [p.symbol_of(c, s.key) for c, s in zip(path, slots, strict=True)]
     return replace(sheet, chords=_spans(sheet, slots, _enrich_partly(slots, symbols, config.amount, seed)))
+
+
+def kept(sheet: LeadSheet, amount: float, seed: int) -> LeadSheet:
+    """The same song with its own harmony: of what is more than a triad, the share ``amount`` (0..1) stays so."""
+    stays = np.random.default_rng((abs(seed), 7)).random(len(sheet.chords)) < amount
+    chords = zip(sheet.chords, stays, strict=True)
+    return replace(sheet, chords=tuple(c if stay else replace(c, symbol=simplify(c.symbol)) for c, stay in chords))
 
 
 def _search(slots: Sequence[Slot], config: Reharmonization, weighed: Potentials) -> list[int]:

@@ -22,7 +22,7 @@ from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Bar, Form, plan
 from contrafact.players._kit import FILL, ending, fill_length
-from contrafact.players._perform import Event, perform, randomness
+from contrafact.players._perform import Event, perform, randomness, within
 from contrafact.players.jazz_drums_neural._features import (
     CLOSED,
     COLUMNS,
@@ -278,10 +278,3 @@ def drawn_hits(scores: Floats, ruled: Ints, temperature: float, draws: Floats) -
             later = voice == EARLIER
             score[LATER[later]] += scores[COUNT:][later]
     return hits
-
-
-def within(scores: Floats, draw: float) -> float:
-    """A number from 0 to the count of classes, by their scores (classes,), even inside each; ``draw`` decides."""
-    shares = np.exp(scores - scores.max())
-    edges = np.concatenate([[0.0], np.cumsum(shares)])
-    return float(np.interp(draw * edges[-1], edges, np.arange(len(edges))))
