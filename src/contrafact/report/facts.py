@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,10 @@ PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "py
 QUIETEST_LUFS = -70.0
 CONTENT_ROWS = (
     ("chroma cosine, beat by beat", "chroma", "{:.2f}"),
-    ("melody kept, notes", "melody_notes", "{:.2f}"),
-    ("melody kept, frames", "melody_frames", "{:.2f}"),
-    ("chords agreeing, major or minor", "chords_majmin", "{:.2f}"),
-    ("chords agreeing as played", "chords_sounding", "{:.2f}"),
+    ("melody as heard, notes kept", "melody_notes", "{:.2f}"),
+    ("melody as heard, frames kept", "melody_frames", "{:.2f}"),
+    ("chords as heard, major or minor", "chords_majmin", "{:.2f}"),
+    ("chords as heard, in what sounds", "chords_sounding", "{:.2f}"),
     ("median lag, ms", "lag_ms", "{:.1f}"),
     ("drift over the song, ms", "drift_ms", "{:.1f}"),
 )
@@ -52,6 +53,8 @@ UNSURE = {
     "chords": (0.4, "The chords could not be made out surely."),
     "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }
+OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
+MIXED = "The melody leaps between registers; it may mix two voices."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +199,9 @@ def doubts(sheet: LeadSheet) -> list[str]:
     """What a user should know about a lead sheet that was heard."""
     unsure = {k: text for k, (least, text) in UNSURE.items() if sheet.confidence.get(k, 1.0) < least}
     if sheet.melody:
-        return list(unsure.values())
+        steps = [abs(b.pitch - a.pitch) for a, b in pairwise(sheet.melody)]
+        leaps = sum(step > OCTAVE for step in steps) > LEAPS * len(steps)
+        return [*unsure.values(), MIXED] if leaps else list(unsure.values())
     unsure.pop("melody", None)
     if all(chord.symbol == "N" for chord in sheet.chords):
         unsure.pop("chords", None)
