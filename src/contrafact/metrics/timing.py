@@ -5,9 +5,10 @@ three beats against four is meant to be elsewhere, and its beats would be taken 
 
 Recipe: spectral flux (Hann, 1,024 samples at 22,050 Hz, hop 256, 24 bands, logarithmic), of the song within 100 ms of
 the shared beats; in windows of 8 s every 4 s, the normalized cross-correlation of both envelopes within ±200 ms,
-interpolated four times and averaged over five neighbouring windows; a window's lag is its peak near the peak of the
-mean over all windows, refined by a parabola. Windows without a clear peak do not count. Lag is the median; drift is the
-slope of Theil and Sen over the windows, times the song's length.
+interpolated four times and averaged over five neighbouring windows. A window's lag is its peak within ±50 ms of that of
+the mean over all windows (itself within ±100 ms), refined by a parabola: further off lies what a swinging band plays
+between the beats (``benchmarks/drift.py`` tells how far off the drift is told). Windows without a clear peak do not
+count. Lag is the median; drift is the slope of Theil and Sen over the windows, times the song's length.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ BLOCK = 4096  # frames transformed at a time
 WINDOW_S, STEP_S = 8.0, 4.0
 FINER = 4  # lags to a frame
 REACH = round(0.2 * RATE)  # frames of lag looked at, to both sides
-NEAR = FINER * round(0.1 * RATE)  # lags from the whole song's within which a window's is sought
+WHOLE = FINER * round(0.1 * RATE)  # lags within which the whole song's is sought
+NEAR = FINER * round(0.05 * RATE)  # lags from the whole song's within which a window's is sought
 AROUND_S = 0.1  # of a shared beat
 NEIGHBOURS = 5  # windows averaged
 CLEAR = 0.1  # least correlation of a peak above the median over all lags
@@ -121,7 +123,8 @@ def local_correlations(first: Floats, second: Floats) -> tuple[NDArray[np.float6
 
 def _peaks(correlations: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Lag of every window, in units of frames / FINER, and whether it is clear."""
-    whole = int(correlations.mean(axis=0)[NEAR:-NEAR].argmax()) + NEAR
+    middle = FINER * REACH
+    whole = int(correlations.mean(axis=0)[middle - WHOLE : middle + WHOLE + 1].argmax()) + middle - WHOLE
     around = correlations[:, whole - NEAR : whole + NEAR + 1].argmax(axis=1)
     peak = around + whole - NEAR
     inner = (around > 0) & (around < 2 * NEAR)
