@@ -5,6 +5,7 @@ As a script, this is one of the processes: ``test_two_processes.py FOLDER``.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -89,3 +90,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     made = parse({"method": "tests/toy", "question": "?", "loop": LOOP, "players": PLAYERS})
     loop.train(toy.METHOD, made, Path(sys.argv[1]) / "run", resume="--resume" in sys.argv)
+    os._exit(0)  # torch's own threads now and then abort as the interpreter ends, after all is done

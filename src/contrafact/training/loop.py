@@ -7,7 +7,6 @@ between steps only, so that a run that was killed and resumed equals one that wa
 
 from __future__ import annotations
 
-import atexit
 import json
 import math
 import signal
@@ -82,8 +81,6 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     source: Source = method.network.make_source(config, data)
     _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
-    if accelerator.num_processes > 1:
-        atexit.register(_leave_group)
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
     _refuse_other(run, recipe, resume)
@@ -93,7 +90,9 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     accelerator.wait_for_everyone()
     step = _restore(run, recipe, state)
     with _signals() as stopped:
-        return _Run(recipe, run, source, state, accelerator, tell, stopped).go(step)
+        last = _Run(recipe, run, source, state, accelerator, tell, stopped).go(step)
+    accelerator.wait_for_everyone()  # should one end badly, torchrun stops the others, which may still be saving
+    return last
 
 
 class _Run:
@@ -217,12 +216,6 @@ def _view(game: Game, player: str, prepared: dict[str, Any]) -> Networks:
     """The networks as a player sees them: its own synchronized between processes, the others bare."""
     own = game.players[player].networks
     return {name: prepared[name] if name in own else network for name, network in game.networks.items()}
-
-
-def _leave_group() -> None:
-    """Processes that end without taking leave of their group may abort."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def _refuse_other(run: Path, recipe: Recipe, resume: bool) -> None:
