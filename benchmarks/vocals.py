@@ -22,6 +22,7 @@ from contrafact import cover
 from contrafact.audio import ANALYSIS_RATE
 from contrafact.data.corpus import data_folder
 from contrafact.leadsheet import MelodyNote
+from contrafact.settings import Settings
 from leadsheet import HOP_S, highest_notes, melody_scores
 from record import record
 
@@ -66,8 +67,9 @@ def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, floa
     found = {}
     with cover.heard(mix) as sound:
         for reader in READERS:
-            notes = cover.transcribe(sound, reader=reader)
-            sheet = cover.leadsheet(sound, notes, reader=reader)
+            settings = Settings(reader=reader)
+            notes = cover.transcribe(sound, settings)
+            sheet = cover.leadsheet(sound, notes, settings)
             found[reader] = melody_scores(truth, moved(sheet.melody, offset_s))
             if reader == "heuristic":
                 found["highest note"] = melody_scores(truth, moved(highest_notes(notes), offset_s))

@@ -53,6 +53,7 @@ ReaderName = Annotated[
     Reader,
     typer.Option(help="Who listens: both of the following, our network, or basic-pitch and signal processing."),
 ]
+Tempo = Annotated[float, typer.Option(metavar="BPM", help="Seek the song's beat near this tempo; 0 hears it.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 
 
@@ -69,6 +70,7 @@ def cover(
     assignments: Assignments = None,
     format: Annotated[Format, typer.Option(help="Audio format of the results.")] = DEFAULTS.format,
     reader: ReaderName = DEFAULTS.reader,
+    tempo: Tempo = DEFAULTS.tempo_bpm,
     force: Annotated[bool, typer.Option(help="Do it again though it is done.")] = False,
     json_lines: Lines = False,
 ) -> None:
@@ -84,6 +86,7 @@ def cover(
         soundfont=soundfont,
         format=format,
         reader=reader,
+        tempo_bpm=tempo,
     )
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
@@ -169,7 +172,7 @@ def transcribe(
 
     _suffix(out, ".mid")
     with heard(song) as sound:
-        write_midi(hear_notes(sound, reader=reader).score, out)
+        write_midi(hear_notes(sound, Settings(reader=reader)).score, out)
     print(out)
 
 
@@ -178,6 +181,7 @@ def leadsheet(
     song: Song,
     out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")],
     reader: ReaderName = DEFAULTS.reader,
+    tempo: Tempo = DEFAULTS.tempo_bpm,
 ) -> None:
     """Write a song's lead sheet: beats, key, chords, melody, form."""
     from contrafact.cover import heard
@@ -189,8 +193,9 @@ def leadsheet(
     from contrafact.report.facts import doubts
 
     _suffix(out, ".json", ".musicxml")
+    settings = Settings(reader=reader, tempo_bpm=tempo)
     with heard(song) as sound:
-        sheet = read_sheet(sound, hear_notes(sound, reader=reader), reader=reader)
+        sheet = read_sheet(sound, hear_notes(sound, settings), settings)
     if out.suffix.lower() == ".json":
         write_text(out, to_json(sheet))
     else:

@@ -41,7 +41,7 @@ from contrafact.report.facts import Made, source_loudness, write_report
 from contrafact.report.page import EMBED_LIMIT_S, compressed
 from contrafact.report.pictures import salience
 from contrafact.score import Score, Transcription
-from contrafact.settings import Format, Reader, Settings
+from contrafact.settings import Format, Settings
 from contrafact.style import Style
 from contrafact.theory.transpose import transpose, transpose_score
 from contrafact.transcribers._painted import painted
@@ -131,7 +131,7 @@ def cover(
             pool.submit(_load_ahead)
             sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
         with clock("transcribe") as told:
-            transcription = transcribe(sound, settings.preview_s, told, settings.reader)
+            transcription = transcribe(sound, settings, told)
             notes, picture = transcription.score, salience(transcription)
             if not LEADSHEETS.module(settings.reader).NEEDS_CONTOUR:
                 transcription = transcription.without_contour()
@@ -141,7 +141,7 @@ def cover(
             if edited:
                 original = _fitted(from_json(sheet_text), sound)
             else:
-                original = leadsheet(sound, transcription, settings.preview_s, settings.reader)
+                original = leadsheet(sound, transcription, settings)
             del transcription  # activations of an hour are half a gigabyte
         with clock("arrange"):
             with weights.noted() as players:
@@ -196,6 +196,10 @@ def check(settings: Settings, edited: Path | None = None, songs: Sequence[Path] 
     chosen = style.load(settings.style)
     ARRANGERS.build(chosen.arranger, style=settings.style, knobs=asdict(settings.knobs))
     if edited:
+        if settings.tempo_bpm:
+            raise SettingsError(
+                "SETTING_VALUE", "A lead sheet brings its own beats; a tempo is for hearing them.", "Leave one out."
+            )
         read_leadsheet(edited)
     find_soundfont(settings.soundfont)
     load_library()
@@ -219,19 +223,19 @@ def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "",
 
 
 def transcribe(
-    heard: Heard,
-    preview_s: float = 0.0,
-    told: Callable[[float], None] = lambda share: None,
-    reader: Reader = DEFAULTS.reader,
+    heard: Heard, settings: Settings = DEFAULTS, told: Callable[[float], None] = lambda share: None
 ) -> Transcription:
     """The notes of a song: a MIDI file's own, or what is heard; kept in the cache.
 
-    ``told`` is called with the share that is done, 0 to 1.
+    Args:
+        heard: the song.
+        settings: its preview and reader count.
+        told: called with the share that is done, 0 to 1.
     """
     if heard.score is not None:
         return painted(heard.score, heard.analysis.duration_s)
-    transcriber = LEADSHEETS.module(reader).TRANSCRIBER  # readers may share one
-    name = cache.key(heard.digest, (preview_s, transcriber))
+    transcriber = LEADSHEETS.module(settings.reader).TRANSCRIBER  # readers may share one
+    name = cache.key(heard.digest, (settings.preview_s, transcriber))
     known = cache.load_transcription(name)
     if known is None:
         known = TRANSCRIBERS.build(transcriber)(heard.analysis, told)
@@ -239,14 +243,20 @@ def transcribe(
     return known
 
 
-def leadsheet(
-    heard: Heard, transcription: Transcription, preview_s: float = 0.0, reader: Reader = DEFAULTS.reader
-) -> LeadSheet:
-    """Beats, bars, key, chords, melody and form of a song; kept in the cache."""
-    name = cache.key(heard.digest, (preview_s, heard.played_by, reader))
+def leadsheet(heard: Heard, transcription: Transcription, settings: Settings = DEFAULTS) -> LeadSheet:
+    """Beats, bars, key, chords, melody and form of a song; kept in the cache.
+
+    Args:
+        heard: the song.
+        transcription: its notes.
+        settings: its preview, reader and tempo count.
+    """
+    reader, tempo_bpm = settings.reader, settings.tempo_bpm
+    name = cache.key(heard.digest, (settings.preview_s, heard.played_by, reader, tempo_bpm))
     known = cache.load_leadsheet(name)
     if known is None:
-        known = cache.save_leadsheet(name, LEADSHEETS.build(reader)(heard.analysis, transcription))
+        read = LEADSHEETS.build(reader, tempo_bpm=tempo_bpm)
+        known = cache.save_leadsheet(name, read(heard.analysis, transcription))
     return known
 
 

@@ -65,6 +65,18 @@ def test_a_band_is_read_as_it_plays(name: str, band: Audio) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("times", [0.5, 2])
+def test_the_beat_is_sought_near_the_tempo_that_is_asked_for(name: str, times: float, band: Audio) -> None:
+    asked_bpm = 60 / BEAT_S * times
+    heard = TRANSCRIBERS.build(LEADSHEETS.module(name).TRANSCRIBER)(band)
+    sheet = LEADSHEETS.build(name, tempo_bpm=1.05 * asked_bpm)(band, heard)
+    assert sheet.tempo_bpm == pytest.approx(asked_bpm, rel=5e-3)
+    ticks = np.arange(8 * BARS) * BEAT_S / 2
+    inside = sheet.beats_s[sheet.beats_s < ticks[-1]]
+    assert np.abs(inside[:, None] - ticks).min(axis=1).max() < 0.03
+
+
+@EVERY
 @pytest.mark.parametrize("seconds", [1.0, 6.3])
 def test_silence_has_neither_chords_nor_melody(name: str, seconds: float) -> None:
     sheet = read(name, Audio(np.zeros((1, int(seconds * ANALYSIS_RATE)), np.float32), ANALYSIS_RATE))

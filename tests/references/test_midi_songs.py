@@ -102,6 +102,12 @@ def test_a_tempo_that_nobody_taps_is_not_taken(bpm: float) -> None:
     assert stated.beats(BeatGrid(np.arange(40) * 60 / bpm, np.arange(0, 40, 4), 4), 60.0) is None
 
 
+@pytest.mark.parametrize(("asked_bpm", "taken"), [(0.0, True), (95.0, True), (200.0, False), (50.0, False)])
+def test_a_stated_tempo_is_not_taken_where_another_is_asked_for(asked_bpm: float, taken: bool) -> None:
+    grid = BeatGrid(np.arange(80) * 0.6, np.arange(0, 80, 4), 4)
+    assert (stated.beats(grid, 48.0, asked_bpm) is not None) == taken
+
+
 def tune(name: str, pitch: int, every_s: float = 0.5, chord: int = 1, program: int = 0, **options) -> Part:
     notes = (Note(i * every_s, 0.9 * every_s, pitch + 4 * k + i % 3, 80) for i in range(32) for k in range(chord))
     return Part(name, program, tuple(notes), **options)

@@ -185,6 +185,17 @@ def test_preview_transpose_and_format(band_recording, tmp_path):
     assert int(np.argmax(shifts)) == 2
 
 
+def test_a_tempo_that_is_asked_for_is_the_covers_and_needs_no_lead_sheet(band_recording, tmp_path):
+    words = ["--preview", 12, "--json", "--tempo", 200]
+    done = contrafact("cover", band_recording, "-o", tmp_path, *words, check=True)
+    folder = Path(json.loads(done.stdout.splitlines()[-1])["folder"])
+    sheet = folder / "leadsheet.json"
+    assert from_json(sheet.read_text()).tempo_bpm == pytest.approx(200, rel=0.01)
+    refused = contrafact("cover", band_recording, "-o", tmp_path, "--leadsheet", sheet, *words)
+    assert refused.returncode != 0
+    assert "own beats" in refused.stdout + refused.stderr
+
+
 def test_the_report_tells_which_networks_heard_and_played(band_recording, tmp_path):
     for knobs, played in (([], set()), (["--set", "harmonizer=jazz_neural"], {"jazz_harmony"})):
         done = contrafact("cover", band_recording, "-o", tmp_path, "--preview", 5, "--json", *knobs, check=True)
@@ -213,6 +224,7 @@ def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
         (["--set", "melody_instrument=kazoo"], "kazoo"),
         (["--transpose", "40"], "transpose"),
         (["--preview", "-3"], "preview"),
+        (["--tempo", "12"], "40 to 240"),
         (["--leadsheet", "/no/such.json"], "lead sheet"),
     ],
 )

@@ -37,10 +37,12 @@ class Config:
     Attributes:
         weights: name of weights that come along, or an ONNX file with its card beside it.
         melody: how the melody is decoded.
+        tempo_bpm: the beat is sought near it; 0 = at any tempo.
     """
 
     weights: str = "leadsheet"
     melody: _melody.Config = field(default_factory=_melody.Config)
+    tempo_bpm: float = 0.0
 
 
 def build(config: Config = Config()) -> LeadSheetReader:
@@ -55,7 +57,8 @@ def build(config: Config = Config()) -> LeadSheetReader:
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
         heard = listener(audio, last=True, wanted=("strokes", "melody"))
         land = beatwise.landscape(features.extract(audio, transcription))
-        rhythm = _rhythm.find_rhythm(heard.strokes, land, stated.beats(transcription.score.grid, audio.duration_s))
+        known = stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm)
+        rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
         find_melody = _melody.finder(heard.melody, heard.starts, config.melody)
         return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
 

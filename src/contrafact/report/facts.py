@@ -47,7 +47,7 @@ CONTENT_ROWS = (
 )
 # below which confidence the user is told, and what
 UNSURE = {
-    "beats": (0.3, "The beat could not be followed surely; the cover's grid is a guess in places."),
+    "beats": (0.3, "The beat could not be followed surely; --tempo BPM helps where the tempo is known."),
     "downbeats": (0.1, "Where bars start is uncertain."),
     "key": (0.1, "The key is uncertain."),
     "chords": (0.4, "The chords could not be made out surely."),

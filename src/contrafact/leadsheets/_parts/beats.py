@@ -20,6 +20,7 @@ from contrafact.leadsheets._parts.features import FRAME_RATE, Array, Features, r
 Floats = NDArray[np.float64]
 
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
+NEAR = 1.12  # ratio to a tempo that was asked for, within which the beat is sought
 STEP = 0.01  # of the natural logarithm of the period
 WINDOW_S, WINDOW_HOP_S = 10.0, 1.0
 TIGHTNESS = 300.0  # cost of a squared log-deviation from the local period, in clear onsets
@@ -52,6 +53,11 @@ class Pulse:
     def period_s(self) -> float:
         """Median beat length."""
         return float(np.median(np.diff(self.beats_s)))
+
+
+def tempo_bounds(asked_bpm: float = 0.0) -> tuple[float, float]:
+    """Slowest and fastest tempo that is considered: near the one that was asked for, if any (0 = none)."""
+    return (asked_bpm / NEAR, asked_bpm * NEAR) if asked_bpm else (SLOWEST_BPM, FASTEST_BPM)
 
 
 def periods_s() -> Floats:
@@ -91,17 +97,19 @@ def _comb(correlation: Floats) -> Floats:
     return total / 4
 
 
-def tempo_curve(onset: Array, centre_bpm: float, octaves: float) -> tuple[Floats, float]:
+def tempo_curve(onset: Array, centre_bpm: float, octaves: float, asked_bpm: float = 0.0) -> tuple[Floats, float]:
     """The likeliest beat length at each frame, in seconds, by Viterbi over the tempogram with a tempo prior.
 
-    The curve keeps within one octave around the song's main tempo: which octave is the beat is decided later. Also
-    returned is how periodic the song is, 0..1: the mean of the tempogram along the curve.
+    The curve keeps within one octave around the song's main tempo: which octave is the beat is decided later. It keeps
+    near the tempo that was asked for, if any. Also returned is how periodic the song is, 0..1: the mean of the
+    tempogram along the curve.
     """
-    periods = periods_s()
+    periods, (slowest, fastest) = periods_s(), tempo_bounds(asked_bpm)
+    allowed = (60 / periods >= 0.99 * slowest) & (60 / periods <= 1.01 * fastest)
     score = tempogram(onset)
     prior = -0.5 * (np.log2(60 / periods / centre_bpm) / octaves) ** 2
-    main = int((score.mean(axis=0) + 0.03 * prior).argmax())
-    octave = np.flatnonzero(np.abs(np.log(periods / periods[main])) <= np.log(2) / 2)
+    main = int(np.where(allowed, score.mean(axis=0) + 0.03 * prior, -np.inf).argmax())
+    octave = np.flatnonzero(allowed & (np.abs(np.log(periods / periods[main])) <= np.log(2) / 2))
     path = octave[_smooth_path(8 * score[:, octave])]
     centres = np.arange(len(path)) * round(WINDOW_HOP_S * FRAME_RATE)
     curve = np.exp(np.interp(np.arange(len(onset)), centres, np.log(periods[path])))

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.leadsheets._parts import downbeats
+from contrafact.leadsheets._parts import beats, downbeats
 from contrafact.leadsheets._parts.beatwise import Landscape, accents, at
 
 Floats = NDArray[np.float64]
 
-SLOWEST_BPM, FASTEST_BPM = 50.0, 200.0
+SLOWEST_BPM, FASTEST_BPM = 50.0, 200.0  # of what is chosen unasked
 USUAL_BPM, USUAL_OCTAVES = 98.0, 0.9  # likeliest before listening, and standard deviation
 GROUP = 32  # beats over which strong and weak ones must keep taking turns
 
@@ -59,13 +59,14 @@ class Weights:
 WEIGHTS = Weights()
 
 
-def readings(beats_s: Floats) -> Iterator[tuple[int, Floats]]:
+def readings(beats_s: Floats, asked_bpm: float = 0.0) -> Iterator[tuple[int, Floats]]:
     """Other grids that a tracked grid may stand for: (ticks of a sixth of a tracked beat, beats)."""
+    slowest, fastest = beats.tempo_bounds(asked_bpm) if asked_bpm else (SLOWEST_BPM, FASTEST_BPM)
     count = len(beats_s)
     ticks = np.interp(np.arange((count - 1) * 6 + 1) / 6, np.arange(count), beats_s)
     period = float(np.median(np.diff(beats_s)))
     for step, shifts in READINGS.items():
-        if SLOWEST_BPM <= 60 / (period * step / 6) <= FASTEST_BPM:
+        if slowest <= 60 / (period * step / 6) <= fastest:
             for shift in shifts:
                 if len(reading := ticks[shift::step]) > 4:
                     yield step, reading
@@ -113,12 +114,12 @@ class Choice:
     confidence: float
 
 
-def choose(land: Landscape, beats_s: Floats, usual_bpm: float) -> Choice:
-    """The likeliest reading of a tracked grid."""
-    found = list(readings(beats_s))
+def choose(land: Landscape, beats_s: Floats, usual_bpm: float, asked_bpm: float = 0.0) -> Choice:
+    """The likeliest reading of a tracked grid, near the tempo that was asked for, if any."""
+    found = list(readings(beats_s, asked_bpm))
     if not found:
         return Choice(beats_s, 1.0, 0.0, 0.0)
-    scores = np.array([score(land, beats, usual_bpm) for _, beats in found])
+    scores = np.array([score(land, reading, usual_bpm) for _, reading in found])
     best = int(scores.argmax())
     share = np.exp(scores - scores.max())
     same = np.array([step == found[best][0] for step, _ in found])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import MelodyNote, Metre
-from contrafact.leadsheets._parts.beats import FASTEST_BPM, SLOWEST_BPM, extend
+from contrafact.leadsheets._parts.beats import extend, tempo_bounds
 from contrafact.leadsheets._parts.downbeats import Bars
 from contrafact.score import BeatGrid, Score
 
@@ -23,11 +23,12 @@ class Beats:
     bars: Bars | None
 
 
-def beats(grid: BeatGrid | None, duration_s: float) -> Beats | None:
-    """The stated beats, unless nobody would tap them: outside `SLOWEST_BPM` to `FASTEST_BPM` they are heard instead."""
+def beats(grid: BeatGrid | None, duration_s: float, asked_bpm: float = 0.0) -> Beats | None:
+    """The stated beats, unless nobody would tap them: outside `beats.tempo_bounds` they are heard instead."""
     if grid is None or len(grid.beats_s) < 2:
         return None
-    if not SLOWEST_BPM <= 60 / float(np.median(np.diff(grid.beats_s))) <= FASTEST_BPM:
+    slowest, fastest = tempo_bounds(asked_bpm)
+    if not slowest <= 60 / float(np.median(np.diff(grid.beats_s))) <= fastest:
         return None
     beats_s = extend(grid.beats_s, duration_s)
     if not len(grid.downbeats):

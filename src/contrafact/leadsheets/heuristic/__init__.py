@@ -42,11 +42,13 @@ class Config:
         tempo_centre_bpm: the tempo that is likeliest before listening.
         tempo_octaves: standard deviation of that belief, in octaves, while the main pulse is sought.
         melody: how the melody is tracked.
+        tempo_bpm: the beat is sought near it; 0 = at any tempo.
     """
 
     tempo_centre_bpm: float = levels.USUAL_BPM
     tempo_octaves: float = levels.USUAL_OCTAVES
     melody: melody.Config = field(default_factory=melody.Config)
+    tempo_bpm: float = 0.0
 
     def __post_init__(self) -> None:
         if not (30 <= self.tempo_centre_bpm <= 300 and self.tempo_octaves > 0):
@@ -58,7 +60,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
         land = beatwise.landscape(features.extract(audio, transcription))
-        rhythm = _rhythm(land, stated.beats(transcription.score.grid, audio.duration_s), config)
+        rhythm = _rhythm(land, stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm), config)
         find_melody = partial(melody.track_melody, transcription, config=config.melody)
         return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
 
@@ -77,10 +79,11 @@ def _rhythm(land: beatwise.Landscape, known: stated.Beats | None, config: Config
 def _grid(land: beatwise.Landscape, config: Config) -> tuple[NDArray[np.float64], float]:
     """Beats over the whole song and their confidence."""
     heard = land.features
-    period, periodicity = beats.tempo_curve(heard.onset, config.tempo_centre_bpm, config.tempo_octaves)
+    belief = config.tempo_centre_bpm, config.tempo_octaves
+    period, periodicity = beats.tempo_curve(heard.onset, *belief, config.tempo_bpm)
     strength = beats.smoothed(heard.onset)
     pulse = beats.pulse(heard, strength, period)
-    choice = levels.choose(land, pulse.beats_s, config.tempo_centre_bpm)
+    choice = levels.choose(land, pulse.beats_s, config.tempo_centre_bpm, config.tempo_bpm)
     grid_s = choice.beats_s
     if choice.ratio != 1:
         # Every second beat of a fast grid is the wrong one after a slip: track again at the level that was chosen.

@@ -48,6 +48,7 @@ class Config:
     Attributes:
         weights: name of weights that come along, or an ONNX file with its card beside it.
         melody: how the melody is decoded.
+        tempo_bpm: the beat is sought near it; 0 = at any tempo.
         channels: feature maps of the pitch side; follows from the card of the weights, like the next two.
         width: of the time side.
         layers: of the time side; each looks twice as far as the one before.
@@ -55,6 +56,7 @@ class Config:
 
     weights: str = "leadsheet"
     melody: _melody.Config = field(default_factory=_melody.Config)
+    tempo_bpm: float = 0.0
     channels: int = 32
     width: int = 96
     layers: int = 9
@@ -77,7 +79,8 @@ def build(config: Config = Config()) -> LeadSheetReader:
         heard = listener(audio, last=True)
         # The network tells where notes start to 23 ms, which is too rough for beats.
         land = beatwise.landscape(features.extract(audio, transcription, pitched_share=0.0))
-        rhythm = _rhythm.find_rhythm(heard.strokes, land, stated.beats(transcription.score.grid, audio.duration_s))
+        known = stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm)
+        rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
         find_melody = _melody.finder(heard.melody, heard.starts, config.melody)
         find_chords = partial(_harmony.find_chords, heard.chord, heard.bass)
         return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody)

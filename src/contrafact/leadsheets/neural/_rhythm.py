@@ -29,7 +29,6 @@ Floats = NDArray[np.float64]
 
 REACH = 2  # frames to either side in which an activation belongs to a beat
 DOUBT = 0.02  # least probability of anything
-SLOWEST_BPM, FASTEST_BPM = 40.0, 230.0
 RATIOS = (1.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3)  # of the beat to the pace
 BACKBEAT, ACCENTS = 1.6, 0.26  # weights of these `Traits`; near the fit of ``benchmarks/neural_level_weights.py``
 METRES: tuple[Metre, ...] = ("4/4", "3/4")
@@ -56,42 +55,46 @@ class Traits:
         return self.evidence + BACKBEAT * self.backbeat + ACCENTS * self.accents
 
 
-def find_rhythm(strokes: Array, onsets: beatwise.Landscape, known: stated.Beats | None = None) -> Rhythm:
+def find_rhythm(
+    strokes: Array, onsets: beatwise.Landscape, known: stated.Beats | None = None, asked_bpm: float = 0.0
+) -> Rhythm:
     """Beats and bars.
 
     Args:
         strokes: (frames, 3) of `_activations.Activations`.
         onsets: what starts around each frame; the beats are aligned to its onset strength.
         known: what need not be heard.
+        asked_bpm: the beat is sought near it; 0 = at any tempo.
     """
     beat, downbeat = (strokes[:, STROKES.index(name)] for name in ("beat", "downbeat"))
     if known:
         return Rhythm(known.beats_s, known.bars or bars_of(beat, downbeat, known.beats_s), 1.0)
     heard = onsets.features
-    readings = [(grid, bars_of(beat, downbeat, grid)) for grid in find_grids(beat, heard)]
+    readings = [(grid, bars_of(beat, downbeat, grid)) for grid in find_grids(beat, heard, asked_bpm)]
     grid, bars = max(readings, key=lambda reading: traits(beat, onsets, *reading).score)
     return Rhythm(grid, bars, confidence(beat, grid) if heard.onset.any() else 0.0)
 
 
-def find_grids(beat: Array, heard: Features) -> list[Floats]:
+def find_grids(beat: Array, heard: Features, asked_bpm: float = 0.0) -> list[Floats]:
     """Beats over the whole song at the pace of the network and at that of the onsets, at other levels of either, and
     half a beat later.
     """
-    told = pace(beat, np.arange(heard.frames) / CLOCK)
-    felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, levels.USUAL_OCTAVES)
+    slowest, fastest = beats.tempo_bounds(asked_bpm)
+    told = pace(beat, np.arange(heard.frames) / CLOCK, asked_bpm)
+    felt, _ = beats.tempo_curve(heard.onset, levels.USUAL_BPM, levels.USUAL_OCTAVES, asked_bpm)
     grids: list[Floats] = []
     for period, strength in ((told, on_clock(beat, heard.frames)), (felt, heard.onset)):
         smooth = beats.smoothed(strength)
         for ratio in RATIOS:
-            if SLOWEST_BPM <= 60 / (float(np.median(period)) * ratio) <= FASTEST_BPM:
+            if slowest <= 60 / (float(np.median(period)) * ratio) <= fastest:
                 grids += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
     return [beats.extend(grid, heard.duration_s) for grid in grids]
 
 
-def pace(beat: Array, times_s: Floats) -> Floats:
+def pace(beat: Array, times_s: Floats, asked_bpm: float = 0.0) -> Floats:
     """Length of the network's beats at each time, in seconds."""
     odds = log_odds(beat)
-    return _tempo.curve(odds - anywhere(odds), times_s, SLOWEST_BPM, FASTEST_BPM)
+    return _tempo.curve(odds - anywhere(odds), times_s, *beats.tempo_bounds(asked_bpm))
 
 
 def shifted(beats_s: Floats) -> tuple[Floats, Floats]:
