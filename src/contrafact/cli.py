@@ -259,9 +259,12 @@ def evaluate(
             print(json.dumps({"figure": name, "value": figure if isfinite(figure) else None}))
         return
     for name, (label, better) in FIGURES.items():
-        found = (figures[name + anchor] for anchor in ("", "_copy", "_other"))
+        found = [figures[name + anchor] for anchor in ("", "_copy", "_other")]
+        recognized = found[0] > found[2] if better == "higher" else found[0] < found[2]
         value, copy, other = (f"{figure:.3f}" if isfinite(figure) else "infinite" for figure in found)
         print(f"{label}, {better} is nearer: {value} (a copy of the song {copy}, the nearest other song {other})")
+        verdict = "nearer to its song than others are" if recognized else "another song is as near: not recognized"
+        print(f"  {verdict}")
 
 
 cli_prepare.register(app)

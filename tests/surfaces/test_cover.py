@@ -328,9 +328,11 @@ def test_evaluate_measures_the_cover_and_refuses_another_songs(covered, band_rec
     assert figures["mca"] > figures["mca_other"]
     assert figures["qmax_copy"] < figures["qmax"]
     told = contrafact("evaluate", band_recording, covered, check=True).stdout.splitlines()
-    assert len(told) == 2
-    for name, line, word in zip(("mca", "qmax"), told, ("higher is nearer", "lower is nearer"), strict=True):
+    assert len(told) == 4
+    words = ("higher is nearer", "lower is nearer")
+    for name, line, verdict, word in zip(("mca", "qmax"), told[::2], told[1::2], words, strict=True):
         assert word in line
+        assert "nearer to its song" in verdict
         value, copy, other = (f"{figures[name + anchor]:.3f}" for anchor in ("", "_copy", "_other"))
         assert f"{value} (a copy of the song {copy}, the nearest other song {other})" in line
     voice = contrafact("evaluate", band_recording, covered, "--voice", covered / "stems" / "drums.wav", "--json")
@@ -351,7 +353,9 @@ def test_a_distance_without_end_is_null_for_programs_and_said_to_people(tmp_path
     lines = CliRunner().invoke(app, [*words, "--json"]).stdout.splitlines()
     told = [json.loads(line, parse_constant=pytest.fail) for line in lines]
     assert {t["figure"]: t["value"] for t in told} == figures | {"qmax": None}
-    assert "infinite (a copy of the song 0.250" in CliRunner().invoke(app, words).stdout
+    shown = CliRunner().invoke(app, words).stdout
+    assert "infinite (a copy of the song 0.250" in shown
+    assert shown.count("not recognized") == 2
 
 
 def test_the_reader_that_is_asked_for_listens(band_recording, tmp_path):

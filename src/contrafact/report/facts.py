@@ -245,7 +245,9 @@ def _files(folder: Path) -> dict[str, int]:
 def _turned(made: Made) -> str:
     """What tells this take from the one that nothing was asked of, as a sentence; nothing where nothing was."""
     turned = {k: v for k, v in made.settings["knobs"].items() if v != getattr(Knobs(), k)}
-    turned |= {k: made.settings[k] for k in ("seed", "transpose") if made.settings[k] != getattr(Settings(), k)}
+    turned |= {
+        k: made.settings[k] for k in ("seed", "transpose", "tempo_bpm") if made.settings[k] != getattr(Settings(), k)
+    }
     return f"Turned: {', '.join(f'{k} = {v}' for k, v in turned.items())}. " if turned else ""
 
 
