@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from contrafact.leadsheets._parts import beatwise, downbeats, features
 from contrafact.leadsheets._parts.assembly import of_melody
 from contrafact.leadsheets._parts.chords import find_chords
 from contrafact.leadsheets.neural import _activations, _listener, _melody, _rhythm
+from contrafact.leadsheets.neural._spectra import FRAME_RATE
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.score import BeatGrid, Note, Part, Score, Transcription
 from contrafact.settings import Reader
@@ -105,10 +107,26 @@ def test_the_mixed_reader_has_the_networks_rhythm_and_melody_and_the_templates_c
     rhythm = _rhythm.find_rhythm(heard.strokes, land)
     np.testing.assert_array_equal(found.beats_s, rhythm.beats_s)
     np.testing.assert_array_equal(found.downbeats_s, rhythm.beats_s[rhythm.bars.downbeats])
-    assert set(found.melody) <= set(_melody.find_melody(heard.melody, heard.starts))
+    assert set(found.melody) <= set(_melody.find_melody(mixed.of_both(heard.melody, notes), heard.starts))
     positions = downbeats.positions(rhythm.bars, len(rhythm.beats_s), 4)
     chords = find_chords(land.sums, rhythm.beats_s, positions, 4, found.key, band.duration_s)
     assert [c.symbol for c in found.chords if c.symbol != "N"] == [c.symbol for c in chords if c.symbol != "N"]
+
+
+def test_both_networks_tell_the_melodys_pitch_and_ours_whether_there_is_one() -> None:
+    ours = np.full((30, 67), np.log(0.001), np.float32)
+    ours[:, (24, 27)], ours[:, -1] = np.log(0.2), np.log(0.6)  # C4 or D sharp 4, as likely as not
+    nothing = np.zeros((60, 88), np.float32)
+    hears = nothing.copy()
+    hears[:, 63 - 21] = 0.9
+    heard = Transcription(Score(()), 2 * FRAME_RATE, nothing, hears, np.zeros((60, 264), np.float32))
+    both = mixed.of_both(ours, heard)
+    assert set(both[:, :-1].argmax(axis=1)) == {27}
+    np.testing.assert_allclose(both[:, -1], ours[:, -1])
+    np.testing.assert_allclose(np.exp(both).sum(axis=1), np.exp(ours).sum(axis=1), rtol=1e-5)
+    late = mixed.of_both(ours, replace(heard, note=np.concatenate([nothing[:30], hears[:30]])))
+    assert (late[:14, 27] == late[:14, 24]).all()
+    assert (late[16:, 27] > late[16:, 24] + 1).all()
 
 
 def test_settings_of_the_mixed_reader_reach_the_network(band: Audio) -> None:

@@ -2,24 +2,29 @@
 
 On recordings of real bands the network that learned from rendered songs is a better judge of beats, bars and lead than
 of harmony; templates over the chroma of basic-pitch, whose model learned from recordings, keep more of what sounds
-(``benchmarks/covers.py``).
+(``benchmarks/covers.py``). Which pitch a melody has, both networks are asked; whether there is one, ours alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from contrafact.audio import Audio
+from contrafact.data.truth import LOWEST_PITCH
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets import neural
 from contrafact.leadsheets._parts import beatwise, chords, features, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
 from contrafact.leadsheets.neural import _listener, _melody, _rhythm
+from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES
+from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.registry import Card
 from contrafact.score import Transcription
 
 CARD = Card(
-    summary="Beats, bars and melody as a network hears them; chords by templates over chroma.",
+    summary="Beats and bars as a network hears them, melody as two do; chords by templates over chroma.",
     source="The readers neural and heuristic.",
     needs="nothing",
     known_failures="Metres are 4/4 and 3/4; 5/4 and 7/8 slip; chords of four notes are often read as triads.",
@@ -27,6 +32,8 @@ CARD = Card(
 )
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
+NETWORK, BASIC_PITCH = 0.5, 1.5  # what either's log-probability of a pitch is worth; see ``benchmarks/melody_ears.py``
+LEAST = 0.03  # probability of any pitch
 networks = neural.networks
 
 
@@ -59,7 +66,23 @@ def build(config: Config = Config()) -> LeadSheetReader:
         land = beatwise.landscape(features.extract(audio, transcription))
         known = stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm)
         rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
-        find_melody = _melody.finder(heard.melody, heard.starts, config.melody)
+        find_melody = _melody.finder(of_both(heard.melody, transcription), heard.starts, config.melody)
         return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
 
     return read
+
+
+def of_both(melody: Array, transcription: Transcription) -> Array:
+    """The melody's pitches by both networks, as a product of experts; that of rests stays as it is.
+
+    Args:
+        melody: (frames, 67) log-probabilities of pitches and rest, as our network hears them.
+        transcription: what basic-pitch heard in the same recording.
+    """
+    at = np.rint(np.arange(len(melody)) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
+    first = LOWEST_MELODY - LOWEST_PITCH
+    sounding = transcription.note[np.minimum(at, len(transcription.note) - 1), first : first + MELODY_PITCHES]
+    ours = melody[:, :MELODY_PITCHES].astype(np.float64)
+    both = NETWORK * ours + BASIC_PITCH * np.log(np.maximum(sounding, LEAST))
+    both += np.logaddexp.reduce(ours, axis=1, keepdims=True) - np.logaddexp.reduce(both, axis=1, keepdims=True)
+    return np.concatenate([both, melody[:, MELODY_PITCHES:]], axis=1, dtype=np.float32)
