@@ -32,7 +32,6 @@ CARD = Card(
 )
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
-NETWORK, BASIC_PITCH = 0.5, 1.5  # what either's log-probability of a pitch is worth; see ``benchmarks/melody_ears.py``
 LEAST = 0.03  # probability of any pitch
 networks = neural.networks
 
@@ -73,7 +72,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
 
 
 def of_both(melody: Array, transcription: Transcription) -> Array:
-    """The melody's pitches by both networks, as a product of experts; that of rests stays as it is.
+    """The melody's pitches by both networks, as a product of experts; the chance of a rest stays as it is.
 
     Args:
         melody: (frames, 67) log-probabilities of pitches and rest, as our network hears them.
@@ -83,6 +82,6 @@ def of_both(melody: Array, transcription: Transcription) -> Array:
     first = LOWEST_MELODY - LOWEST_PITCH
     sounding = transcription.note[np.minimum(at, len(transcription.note) - 1), first : first + MELODY_PITCHES]
     ours = melody[:, :MELODY_PITCHES].astype(np.float64)
-    both = NETWORK * ours + BASIC_PITCH * np.log(np.maximum(sounding, LEAST))
+    both = ours + np.log(np.maximum(sounding, LEAST))
     both += np.logaddexp.reduce(ours, axis=1, keepdims=True) - np.logaddexp.reduce(both, axis=1, keepdims=True)
     return np.concatenate([both, melody[:, MELODY_PITCHES:]], axis=1, dtype=np.float32)
