@@ -29,7 +29,7 @@ from contrafact.decoding import MAX_S, Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
 from contrafact.inputs import open_input, sha256
-from contrafact.leadsheet import LeadSheet, from_json, to_json
+from contrafact.leadsheet import WRITTEN_BY, LeadSheet, from_json, to_json
 from contrafact.midi import is_midi, read_midi, write_midi
 from contrafact.mixer import Channel, Mixed, Room, mix
 from contrafact.musicxml import write_leadsheet, write_score
@@ -337,11 +337,11 @@ def _text_of(path: Path) -> str:
         return data.decode("utf-8")
     except (OSError, ValueError) as cause:
         raise SettingsError(
-            "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", "Give a JSON file of ours."
+            "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", f"Give a JSON file. {WRITTEN_BY}"
         ) from cause
     except InputError as cause:
         sentence = f"The lead sheet cannot be read: {cause.sentence}"
-        raise SettingsError("LEADSHEET_UNREADABLE", sentence, "Give a JSON file of ours.") from cause
+        raise SettingsError("LEADSHEET_UNREADABLE", sentence, f"Give a JSON file. {WRITTEN_BY}") from cause
 
 
 def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:
