@@ -101,6 +101,21 @@ def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_record
     assert {f: f.read_bytes() for f in before} == before
 
 
+def test_a_cover_that_was_changed_since_stays_and_is_named(tmp_path):
+    write_midi(band_score(), tmp_path / "song.mid")
+    words = ["cover", tmp_path / "song.mid", "-o", tmp_path, "--preview", 5]
+    assert "was changed since" not in contrafact(*words, check=True).stdout
+    mine, other = tmp_path / "song.jazz-trio", tmp_path / "song.jazz-trio-2"
+    (mine / "cover.mid").write_bytes(b"arranged anew by hand")
+    told = f"{mine} was changed since it was made and stays as it is; this cover is {other}."
+    assert f"note: {told}" in contrafact(*words, check=True).stdout
+    assert json.loads(contrafact(*words, "--json", check=True).stdout.splitlines()[-1])["warnings"][-1] == told
+    assert (mine / "cover.mid").read_bytes() == b"arranged anew by hand"
+    forced = contrafact(*words, "--force", check=True).stdout
+    assert f"done, {mine}\n" in forced
+    assert "was changed since" not in forced
+
+
 def test_another_seed_does_not_touch_the_take_that_is_there(covered, band_recording):
     before = {f: f.read_bytes() for f in covered.rglob("*") if f.is_file()}
     words = ["--seed", 5, "--set", "swing=0", "--json"]
