@@ -345,14 +345,26 @@ def run() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        return app(standalone_mode=False) or 0
     except ContrafactError as error:
         return _say(error)
+    except _UsageError as error:
+        message = error.format_message()
+        return _say(_usage(message, error.ctx)) if message else 2  # the bare command has shown its help
     except BrokenPipeError:
         return 1
     except Exception:
         return _say(_crash())
-    return 0
+
+
+_UsageError: Any = typer.BadParameter.__base__  # of all that the command line's library refuses
+
+
+def _usage(message: str, context: typer.Context | None) -> SettingsError:
+    """What the command line's library refused, as one of our errors."""
+    sentence = message.replace("Value error, ", "").rstrip(".")
+    command = context.command_path if context else "contrafact"
+    return SettingsError("USAGE", sentence if sentence.endswith("?") else f"{sentence}.", f"See `{command} --help`.")
 
 
 def _say(error: ContrafactError) -> int:

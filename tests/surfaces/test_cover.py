@@ -241,14 +241,41 @@ def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
         (["--preview", "-3"], "preview"),
         (["--tempo", "12"], "40 to 240"),
         (["--leadsheet", "/no/such.json"], "lead sheet"),
+        (["--preview", "soon"], "preview"),
+        (["--set", "harmony=abc"], "harmony"),
+        (["--format", "m4a"], "'flac'"),
+        (["--formt", "flac"], "--format"),
+        (["--preview"], "preview"),
     ],
 )
-def test_bad_usage_says_what_to_do(band_recording, tmp_path, words, hint):
+def test_bad_usage_says_what_to_do_in_one_line(band_recording, tmp_path, words, hint):
     done = contrafact("cover", band_recording, "-o", tmp_path, *words)
     assert done.returncode == 2
     assert hint in done.stderr
-    assert "Traceback" not in done.stderr
+    assert re.fullmatch(r"[^\n]+[.?] [^\n]+[.?] \[[A-Z_]+\]\n", done.stderr)
+    told = contrafact("cover", "--json", band_recording, "-o", tmp_path, *words)
+    assert told.returncode == 2
+    (line,) = map(json.loads, told.stdout.splitlines())
+    assert line["event"] == "failed"
+    assert done.stderr == f"{line['sentence']} {line['next_step']} [{line['code']}]\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"), [(["covr"], "'cover'"), (["cover"], "songs"), (["evaluate", "song.wav"], "folder")]
+)
+def test_a_wrong_or_unfinished_command_is_told_in_the_same_way(words, hint):
+    done = contrafact(*words)
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert re.fullmatch(r"[^\n]+[.?] See `.*contrafact.* --help`\. \[USAGE\]\n", done.stderr)
+
+
+def test_the_bare_command_shows_its_help():
+    done = contrafact()
+    assert done.returncode == 2
+    assert "contrafact cover song.mp3" in done.stdout
+    assert done.stderr == ""
 
 
 def aside(folder: Path, module: str, content: str) -> dict[str, str]:
