@@ -27,6 +27,7 @@ from contrafact.dsp.loudness import integrated_loudness
 from contrafact.errors import MissingError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.leadsheet import from_json, to_json
+from contrafact.metrics.style import ACCEPTED
 from contrafact.midi import read_midi, write_midi
 from contrafact.score import Score
 from contrafact.settings import Settings
@@ -88,6 +89,18 @@ def test_the_song_was_understood(covered):
     assert figures["style"]["score"] > figures["style"]["score_of_copy"]
     assert figures["style"]["score"] > figures["style"]["score_of_other"] > 0
     assert all(row["other"] for row in figures["summary"] if "ms" not in row["label"])
+
+
+@pytest.mark.parametrize("words", [["--style", "cyclegan-jazz"], ["--set", "harmony=0", "--set", "swing=0"]])
+def test_a_cover_with_little_of_its_style_is_doubted(covered, tmp_path, words):
+    write_midi(band_score(), tmp_path / "song.mid")
+    told = contrafact("cover", tmp_path / "song.mid", "-o", tmp_path, *words, check=True).stdout
+    reports = [json.loads((f / "report.json").read_text()) for f in (*tmp_path.glob("song.*/"), covered)]
+    assert [r["figures"]["style"]["score"] < ACCEPTED for r in reports] == [True, False]
+    doubted = [[w["message"] for w in r["warnings"] if "style score" in w["message"]] for r in reports]
+    assert [len(d) for d in doubted] == [1, 0]
+    assert f"{reports[0]['figures']['style']['score']:.2f}, below {ACCEPTED}" in doubted[0][0]
+    assert f"note: {doubted[0][0]}" in told
 
 
 def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_recording):
