@@ -229,7 +229,7 @@ def _check_tempo(tempo_bpm: object, beats: NDArray[np.float64]) -> None:
     if tempo_bpm is not None and not agrees:
         raise _nonsense(
             f"leadsheet.tempo_bpm is {tempo_bpm!r}, but beats_s, which decides, has {true_bpm:.1f} beats a minute",
-            "Take tempo_bpm out, or have the song heard anew at that tempo with --tempo BPM.",
+            "Take tempo_bpm out, or have the song heard anew at that tempo: --tempo BPM of cover and leadsheet.",
         )
 
 
