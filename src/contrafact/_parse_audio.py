@@ -31,6 +31,11 @@ SHARES: dict[int, list[tuple[float, float]]] = {
     7: [(1, 0), (0, 1), (HALF, HALF), (0, 0), (0.5, 0.5), (HALF, 0), (0, HALF)],
     8: [(1, 0), (0, 1), (HALF, HALF), (0, 0), (HALF, 0), (0, HALF), (HALF, 0), (0, HALF)],
 }
+TAIL_BYTES = 1 << 16
+MP3_CHAIN = 4  # headers in a row that are no chance
+MP3_RATES = (44_100, 48_000, 32_000)  # Hz of MPEG-1; half of them in MPEG-2, a quarter in 2.5
+MP3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MP3_KBPS_LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # of MPEG-2 and 2.5
 # Ogg has its own order (Vorbis I specification, 4.3.9): L C R ..., LFE last; as indices of the order above.
 OGG_ORDER = {
     3: [0, 2, 1],
@@ -95,12 +100,12 @@ def shares(channels: int, container: str) -> NDArray[np.float32]:
     return np.asarray(matrix / matrix.sum(axis=0), dtype=np.float32)
 
 
-def size_beyond_file(head: bytes, size: int) -> bool:
-    """Whether a WAV or AIFF header announces more bytes than the file has; 0 and -1 are marks of streaming writers."""
+def announced_size(head: bytes) -> int:
+    """Bytes of the whole file by a WAV or AIFF header; 0 where it does not tell (0 and -1 mark streaming writers)."""
     if head[:4] not in (b"RIFF", b"FORM") or len(head) < 8:
-        return False
+        return 0
     announced = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-    return 0 < announced < 0xFFFFFF00 and announced + 8 > size + 1  # the pad byte is often forgotten
+    return announced + 8 if 0 < announced < 0xFFFFFF00 else 0
 
 
 def lacks_last_page(tail: bytes) -> bool:
@@ -109,12 +114,44 @@ def lacks_last_page(tail: bytes) -> bool:
     return last < 0 or last + 5 >= len(tail) or not tail[last + 5] & 4
 
 
+def ends_inside_frame(tail: bytes) -> bool:
+    """Whether an MP3 file's last frame is longer than what is left of it; tags may follow a whole one."""
+    for start in range(len(tail)):
+        at, found = start, 0
+        while length := mp3_frame_bytes(tail[at : at + 4]):
+            at, found = at + length, found + 1
+        if found >= MP3_CHAIN:
+            return at > len(tail)
+    return False
+
+
+def mp3_frame_bytes(head: bytes) -> int:
+    """Length of the Layer III frame with this header of four bytes (ISO 11172-3 and 13818-3, 2.4.1.3); 0 for others."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] >> 5 != 7 or head[1] >> 1 & 3 != 1:
+        return 0
+    version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or rate == 3 or not 0 < bitrate < 15:
+        return 0
+    halvings, bits = {3: (0, 144_000), 2: (1, 72_000), 0: (2, 72_000)}[version]
+    kbps = (MP3_KBPS if version == 3 else MP3_KBPS_LOW)[bitrate - 1]
+    return bits * kbps // (MP3_RATES[rate] >> halvings) + (head[2] >> 1 & 1)
+
+
 def ends_early(container: str) -> bool:
     """Whether the bytes of the file alone show that its end is missing."""
     size = os.fstat(0).st_size
+    tail = os.pread(0, TAIL_BYTES, max(0, size - TAIL_BYTES))
     if container == "OGG":
-        return lacks_last_page(os.pread(0, 1 << 16, max(0, size - (1 << 16))))
-    return size_beyond_file(os.pread(0, 8, 0), size)
+        return lacks_last_page(tail)
+    if container == "MP3":
+        return ends_inside_frame(tail)
+    return announced_size(os.pread(0, 8, 0)) > size + 1  # the pad byte is often forgotten
+
+
+def announced_frames(sound: soundfile.SoundFile, decoded: int, max_frames: int) -> int:
+    """Frames that the file says it has, by its decoder or its size; 0 where nothing tells."""
+    by_size = decoded * announced_size(os.pread(0, 8, 0)) // os.fstat(0).st_size
+    return max(by_size, sound.frames if sound.frames <= max_frames else 0)
 
 
 def tags_of(sound: soundfile.SoundFile) -> dict[str, str]:
@@ -193,6 +230,7 @@ def report(path: str, bounds: dict[str, float]) -> dict[str, Any]:
         "loudest": levels.loudest,
         "over_scale": over_scale,
         "opposed": opposed,
+        "announced": announced_frames(sound, levels.frames, max_frames),
         "incomplete": gave_up or ends_early(sound.format),
     }
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -19,6 +19,9 @@ from contrafact import __version__, cli_prepare, cli_train
 from contrafact.config import assigned, from_mapping
 from contrafact.errors import ContrafactError, SettingsError
 from contrafact.settings import Format, Knobs, Reader, Settings
+
+if TYPE_CHECKING:
+    from contrafact.cover import Cover
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -109,7 +112,7 @@ def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None
     except Exception:
         shown.failure(song, _crash())
         return False
-    shown.success(song, made.folder, made.report, made.skipped)
+    shown.success(song, made)
     return True
 
 
@@ -306,18 +309,19 @@ class _Shown:
             task = bars.add_task(name, total=1.0)
             yield lambda stage, share: bars.update(task, completed=share, description=f"{name}: {stage}")
 
-    def success(self, song: Path, folder: Path, report: dict[str, Any], skipped: bool) -> None:
+    def success(self, song: Path, made: Cover) -> None:
+        report = made.report
         if self._json:
-            told = {"figures": report["figures"], "warnings": [w["message"] for w in report["warnings"]]}
-            self._line(event="skipped" if skipped else "done", song=str(song), folder=str(folder), **told)
+            told = {"figures": report["figures"], "warnings": made.warnings}
+            self._line(event="skipped" if made.skipped else "done", song=str(song), folder=str(made.folder), **told)
             return
-        print(f"{song.name}: {'already done' if skipped else 'done'}, {folder}")
+        print(f"{song.name}: {'already done' if made.skipped else 'done'}, {made.folder}")
         print(f"  {_facts(*(report['song'][k] for k in ('tempo_bpm', 'metre', 'key')))}")
         for row in report["figures"]["summary"]:
             anchors = f"copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
             print(f"  {row['label']:34} {row['value']:>12}   {anchors}")
-        for warning in report["warnings"]:
-            print(f"  note: {warning['message']}")
+        for warning in made.warnings:
+            print(f"  note: {warning}")
 
     def failure(self, song: Path | None, error: ContrafactError) -> None:
         if self._json:
@@ -341,14 +345,26 @@ def run() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        return app(standalone_mode=False) or 0
     except ContrafactError as error:
         return _say(error)
+    except _UsageError as error:
+        message = error.format_message()
+        return _say(_usage(message, error.ctx)) if message else 2  # the bare command has shown its help
     except BrokenPipeError:
         return 1
     except Exception:
         return _say(_crash())
-    return 0
+
+
+_UsageError: Any = typer.BadParameter.__base__  # of all that the command line's library refuses
+
+
+def _usage(message: str, context: typer.Context | None) -> SettingsError:
+    """What the command line's library refused, as one of our errors."""
+    sentence = message.replace("Value error, ", "").rstrip(".")
+    command = context.command_path if context else "contrafact"
+    return SettingsError("USAGE", sentence if sentence.endswith("?") else f"{sentence}.", f"See `{command} --help`.")
 
 
 def _say(error: ContrafactError) -> int:

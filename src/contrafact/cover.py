@@ -29,7 +29,7 @@ from contrafact.decoding import MAX_S, Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
 from contrafact.inputs import open_input, sha256
-from contrafact.leadsheet import LeadSheet, from_json, to_json
+from contrafact.leadsheet import WRITTEN_BY, LeadSheet, from_json, to_json
 from contrafact.midi import is_midi, read_midi, write_midi
 from contrafact.mixer import Channel, Mixed, Room, mix
 from contrafact.musicxml import write_leadsheet, write_score
@@ -45,7 +45,7 @@ from contrafact.settings import Format, Settings
 from contrafact.style import Style
 from contrafact.theory.transpose import transpose, transpose_score
 from contrafact.transcribers._painted import painted
-from contrafact.workplace import Workplace, finished, read_report, safe_name, target_folder, workplace
+from contrafact.workplace import Workplace, changed_covers, finished, read_report, safe_name, target_folder, workplace
 
 DEFAULTS = Settings()
 TAIL_S = 2.0
@@ -65,11 +65,28 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Cover:
-    """A finished cover: its folder, the report inside it, and whether it was there already."""
+    """A finished cover.
+
+    Attributes:
+        folder: where it is.
+        report: the report inside it.
+        skipped: whether it was there already.
+        changed: older covers of the same song with the same settings, left alone: their files were changed since.
+    """
 
     folder: Path
     report: dict[str, Any] = field(repr=False)
     skipped: bool = False
+    changed: Sequence[Path] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know, a sentence each."""
+        left = (
+            f"{folder} was changed since it was made and stays as it is; this cover is {self.folder}."
+            for folder in self.changed
+        )
+        return [*(w["message"] for w in self.report["warnings"]), *left]
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,8 @@ def cover(
 ) -> Cover:
     """Cover one song: everything is written to ``out/<song name>.<style>/``, or nothing.
 
-    Other takes keep their folders: where one of that name holds another song or other settings, this one gets "-2".
+    Other takes keep their folders: where one of that name holds another song or other settings, or was changed since it
+    was made, this one gets "-2".
 
     Args:
         song: an audio or MIDI file.
@@ -121,10 +139,11 @@ def cover(
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
     digest = sha256(song)
-    choose = partial(target_folder, out, f"{safe_name(song.stem)}.{settings.style}", digest, asked, force=force)
+    name = f"{safe_name(song.stem)}.{settings.style}"
+    choose = partial(target_folder, out, name, digest, asked, force=force)
     target = choose()
     if not force and (done := finished(target, digest, asked)):
-        return Cover(target, done, skipped=True)
+        return Cover(target, done, skipped=True, changed=changed_covers(out, name, digest, asked))
     clock = Clock(progress)
     with workplace(out, choose) as work, ThreadPoolExecutor(1) as pool:
         with clock("decode"):
@@ -180,7 +199,7 @@ def cover(
                 sounds=ears.sounds(),
             )
             report = write_report(work, made, clock.timings, clock.started)
-    return Cover(work.target, report)
+    return Cover(work.target, report, changed=changed_covers(out, name, digest, asked))
 
 
 def check(settings: Settings, edited: Path | None = None, songs: Sequence[Path] = ()) -> None:
@@ -337,11 +356,11 @@ def _text_of(path: Path) -> str:
         return data.decode("utf-8")
     except (OSError, ValueError) as cause:
         raise SettingsError(
-            "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", "Give a JSON file of ours."
+            "LEADSHEET_UNREADABLE", f"The lead sheet {path} cannot be read: {cause}.", f"Give a JSON file. {WRITTEN_BY}"
         ) from cause
     except InputError as cause:
         sentence = f"The lead sheet cannot be read: {cause.sentence}"
-        raise SettingsError("LEADSHEET_UNREADABLE", sentence, "Give a JSON file of ours.") from cause
+        raise SettingsError("LEADSHEET_UNREADABLE", sentence, f"Give a JSON file. {WRITTEN_BY}") from cause
 
 
 def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:

@@ -173,7 +173,12 @@ def _warnings(facts: dict[str, Any]) -> Iterator[str]:
     """What a user should know, a sentence each."""
     if facts["incomplete"]:
         duration_s = facts["frames"] / facts["sample_rate"]
-        yield f"The file is cut off or damaged; the {duration_s:.1f} s that could be decoded are used."
+        announced_s = facts["announced"] / facts["sample_rate"]
+        if announced_s - duration_s > max(0.5, duration_s / 100):  # else it is an estimate
+            used = f"of the {announced_s:.1f} s that it announces, {duration_s:.1f} s could be decoded and are used"
+        else:
+            used = f"the {duration_s:.1f} s that could be decoded are used"
+        yield f"The file is cut off or damaged; {used}."
     if facts["channels"] > 2:
         yield f"The {facts['channels']} channels were mixed down to stereo."
     if facts["unusable"]:

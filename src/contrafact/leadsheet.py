@@ -90,10 +90,11 @@ class LeadSheet:
     @property
     def tempo_bpm(self) -> float:
         """Median tempo in beats a minute; 0 with fewer than two beats."""
-        return float(60 / np.median(np.diff(self.beats_s))) if len(self.beats_s) > 1 else 0.0
+        return _tempo_bpm(self.beats_s)
 
 
 FORMAT = "contrafact-leadsheet-1"
+WRITTEN_BY = "`contrafact leadsheet SONG -o X.json` writes one."
 
 
 def to_json(sheet: LeadSheet) -> str:
@@ -131,21 +132,25 @@ def from_json(text: str) -> LeadSheet:
     """Read a lead sheet that a user may have edited.
 
     Chords and sections are put in order, clipped to the song and made gapless ("N", and the section before); melody
-    notes are put in order and cut where they overlap; a tempo is derived, never read.
+    notes are put in order and cut where they overlap; a tempo is derived, and must not say otherwise.
 
     Raises:
-        SettingsError: not JSON, a missing or unknown key, a value of the wrong type, times out of order, or a chord,
-            key or metre that cannot be understood; the message names the place.
+        SettingsError: not JSON, a missing or unknown key, a value of the wrong type, times out of order, a tempo that
+            the beats do not have, or a chord, key or metre that cannot be understood; the message names the place.
     """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as cause:
+        if text.lstrip().startswith("<"):
+            raise _nonsense(
+                "The lead sheet is MusicXML, which is for printing", f"Give a JSON file. {WRITTEN_BY}"
+            ) from cause
         raise _nonsense(f"The lead sheet is not valid JSON: {cause}") from cause
     if not isinstance(data, dict):
         raise _nonsense("The lead sheet must be a JSON object")
     if data.pop("format", FORMAT) != FORMAT:
         raise _nonsense(f"The lead sheet is of another format than {FORMAT}")
-    data.pop("tempo_bpm", None)
+    tempo_bpm = data.pop("tempo_bpm", None)
     raw = from_mapping(_Raw, data, "leadsheet")
     if not (math.isfinite(raw.duration_s) and 0 < raw.duration_s <= MAX_DURATION_S):
         raise _nonsense(f"leadsheet.duration_s is {raw.duration_s}, but must be over 0 and at most {MAX_DURATION_S}")
@@ -155,6 +160,7 @@ def from_json(text: str) -> LeadSheet:
     downbeats = _times(raw.downbeats_s, "downbeats_s", raw.duration_s)
     if len(beats) < 2:
         raise _nonsense("leadsheet.beats_s needs at least two beats")
+    _check_tempo(tempo_bpm, beats)
     nearest = _nearest(beats, downbeats)
     if (np.abs(nearest - downbeats) > BEAT_TOLERANCE_S).any():
         raise _nonsense("leadsheet.downbeats_s holds a time that is no beat")
@@ -183,6 +189,7 @@ def from_json(text: str) -> LeadSheet:
 
 MAX_DURATION_S = 3 * 3600.0
 BEAT_TOLERANCE_S = 0.01
+TEMPO_TOLERANCE = 0.01  # share of the tempo
 _SHORTHAND = (
     "maj|min|dim|aug|maj7|min7|7|dim7|hdim7|minmaj7|maj6|min6|9|maj9|min9|11|maj11|min11|13|maj13|min13|sus2|sus4|5|1"
 )
@@ -215,8 +222,23 @@ def _nearest(beats: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[
     return np.asarray(np.where(times - beats[before] < beats[after] - times, beats[before], beats[after]))
 
 
-def _nonsense(sentence: str) -> SettingsError:
-    return SettingsError("LEADSHEET_INVALID", f"{sentence}.", "Correct the file, or cover without --leadsheet.")
+def _check_tempo(tempo_bpm: object, beats: NDArray[np.float64]) -> None:
+    """Refuse an edited tempo: it would change nothing."""
+    true_bpm = _tempo_bpm(beats)
+    agrees = isinstance(tempo_bpm, int | float) and abs(tempo_bpm - true_bpm) <= TEMPO_TOLERANCE * true_bpm
+    if tempo_bpm is not None and not agrees:
+        raise _nonsense(
+            f"leadsheet.tempo_bpm is {tempo_bpm!r}, but beats_s, which decides, has {true_bpm:.1f} beats a minute",
+            "Take tempo_bpm out, or have the song heard anew at that tempo: --tempo BPM of cover and leadsheet.",
+        )
+
+
+def _tempo_bpm(beats: NDArray[np.float64]) -> float:
+    return float(60 / np.median(np.diff(beats))) if len(beats) > 1 else 0.0
+
+
+def _nonsense(sentence: str, next_step: str = f"Correct the file. {WRITTEN_BY}") -> SettingsError:
+    return SettingsError("LEADSHEET_INVALID", f"{sentence}.", next_step)
 
 
 def _times(values: tuple[float, ...], place: str, duration_s: float) -> NDArray[np.float64]:

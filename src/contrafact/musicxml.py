@@ -18,6 +18,7 @@ from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet, Section
 from contrafact.notation import TICKS, Measure, Written, engrave
 from contrafact.score import BeatGrid, Note, Part, Score
+from contrafact.theory.chords import bass_name, fifths, spell
 
 _HEADS = {48: ("whole", 0), 36: ("half", 1), 24: ("half", 0), 18: ("quarter", 1), 12: ("quarter", 0)} | {
     9: ("eighth", 1),
@@ -28,12 +29,6 @@ _HEADS = {48: ("whole", 0), 36: ("half", 1), 24: ("half", 0), 18: ("quarter", 1)
 }
 _HALVED = {"whole": "half", "half": "quarter", "quarter": "eighth", "eighth": "16th", "16th": "32nd"}
 _TRIPLET_LENGTHS = (4, 8)
-_STEPS_SHARP = [("C", 0), ("C", 1), ("D", 0), ("D", 1), ("E", 0), ("F", 0), ("F", 1), ("G", 0), ("G", 1), ("A", 0)]
-_STEPS_SHARP += [("A", 1), ("B", 0)]
-_STEPS_FLAT = [("C", 0), ("D", -1), ("D", 0), ("E", -1), ("E", 0), ("F", 0), ("G", -1), ("G", 0), ("A", -1), ("A", 0)]
-_STEPS_FLAT += [("B", -1), ("B", 0)]
-_FIFTHS = {"C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5, "F#": 6, "Gb": -6, "C#": 7, "Db": -5, "Ab": -4, "Eb": -3}
-_FIFTHS |= {"Bb": -2, "F": -1, "G#": 8, "D#": 9, "A#": 10, "Cb": -7, "Fb": -8}
 _KINDS = {
     "": "major", "maj": "major", "min": "minor", "aug": "augmented", "dim": "diminished", "7": "dominant",
     "maj7": "major-seventh", "min7": "minor-seventh",
@@ -43,7 +38,6 @@ _KINDS = {
     "min13": "minor-13th", "sus2": "suspended-second", "sus4": "suspended-fourth", "5": "power", "1": "pedal",
 }  # fmt: skip
 _SYMBOL = re.compile(r"(?P<root>[A-G][b#]*)(?::(?P<kind>[^(/]*)(?:\((?P<degrees>[^)]*)\))?)?(?:/(?P<bass>[b#]*\d+))?")
-_MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 # General MIDI drum note -> staff step, octave, note head
 _DRUM_STAFF = {
     35: ("F", 4, ""), 36: ("F", 4, ""), 37: ("C", 5, "x"), 38: ("C", 5, ""), 39: ("C", 5, "slash"), 40: ("C", 5, ""),
@@ -138,7 +132,6 @@ def _declare(parts: ET.Element, identity: str, voice: _Voice) -> None:
 def _write_measures(
     part: ET.Element, identity: str, voice: _Voice, sheet: LeadSheet, grid: BeatGrid, beat_type: int, *, leading: bool
 ) -> None:
-    flats = _fifths(sheet.key) < 0
     metre = 0
     chords, sections = list(sheet.chords), list(sheet.sections)
     has_pickup = len(voice.measures) > 1 and voice.measures[0].beats < grid.beats_per_bar
@@ -156,9 +149,9 @@ def _write_measures(
         for event in measure.events:
             while marks and marks[0][0] < event.start + event.length:
                 tick, mark = marks.pop(0)
-                _mark(node, mark, tick - event.start, flats)
+                _mark(node, mark, tick - event.start)
             for i, pitch in enumerate(event.pitches or (None,)):
-                _note(node, event, pitch, i > 0, identity, voice.is_drums, flats, beat_type)
+                _note(node, event, pitch, i > 0, identity, voice.is_drums, sheet.key, beat_type)
 
 
 def _attributes(node: ET.Element, voice: _Voice, key: str, beats: int, beat_type: int, *, first: bool) -> None:
@@ -166,7 +159,7 @@ def _attributes(node: ET.Element, voice: _Voice, key: str, beats: int, beat_type
     if first:
         _add(attributes, "divisions", TICKS if beat_type == 4 else 2 * TICKS)
         if not voice.is_drums:
-            _add(_add(attributes, "key"), "fifths", _fifths(key))
+            _add(_add(attributes, "key"), "fifths", fifths(key))
     time = _add(attributes, "time")
     _add(time, "beats", beats)
     _add(time, "beat-type", beat_type)
@@ -205,7 +198,7 @@ def _marks(
     return sorted(found, key=lambda mark: mark[0])
 
 
-def _mark(node: ET.Element, mark: Chord | Section, offset: int, flats: bool) -> None:
+def _mark(node: ET.Element, mark: Chord | Section, offset: int) -> None:
     if isinstance(mark, Section):
         direction = _add(node, "direction", placement="above")
         _add(_add(direction, "direction-type"), "rehearsal", _printable(mark.label) or "-")
@@ -213,16 +206,15 @@ def _mark(node: ET.Element, mark: Chord | Section, offset: int, flats: bool) -> 
     harmony = _add(node, "harmony")
     symbol = _SYMBOL.fullmatch(mark.symbol)
     if symbol is None:
-        _spelled(_add(harmony, "root"), "root", 0, False)
+        _spelled(_add(harmony, "root"), "root", "C")
         _add(harmony, "kind", "none").set("text", "N.C.")
     else:
-        _spelled_name(_add(harmony, "root"), "root", symbol["root"])
+        _spelled(_add(harmony, "root"), "root", symbol["root"])
         kind = symbol["kind"] or ("" if not symbol["degrees"] else "maj")
         text = mark.symbol.partition(":")[2].partition("/")[0].replace("min", "m")
         _add(harmony, "kind", _KINDS[kind]).set("text", "" if text == "maj" else text)
         if symbol["bass"]:
-            bass = (_pitch_class(symbol["root"]) + _degree_semitones(symbol["bass"])) % 12
-            _spelled(_add(harmony, "bass"), "bass", bass, flats)
+            _spelled(_add(harmony, "bass"), "bass", bass_name(mark.symbol))
         for degree in filter(None, (symbol["degrees"] or "").split(",")):
             _degree(harmony, degree)
     if offset > 0:
@@ -243,7 +235,7 @@ def _note(
     is_chord: bool,
     identity: str,
     is_drums: bool,
-    flats: bool,
+    key: str,
     beat_type: int,
 ) -> None:
     note = _add(node, "note")
@@ -257,7 +249,7 @@ def _note(
         _add(unpitched, "display-step", step)
         _add(unpitched, "display-octave", octave)
     else:
-        _pitch(note, pitch, flats)
+        _pitch(note, pitch, key)
     _add(note, "duration", event.length)
     ties = [
         kind for on, kind in ((event.tied_to_previous, "stop"), (event.tied_to_next, "start")) if on and not is_drums
@@ -287,44 +279,20 @@ def _head(note: ET.Element, length: int, beat_type: int) -> None:
         _add(ratio, "normal-notes", 2)
 
 
-def _pitch(note: ET.Element, pitch: int, flats: bool) -> None:
-    step, alter = (_STEPS_FLAT if flats else _STEPS_SHARP)[pitch % 12]
+def _pitch(note: ET.Element, pitch: int, key: str) -> None:
+    name = spell(pitch, key)
+    alter = name.count("#") - name.count("b")
     node = _add(note, "pitch")
-    _add(node, "step", step)
+    _add(node, "step", name[0])
     if alter:
         _add(node, "alter", alter)
-    _add(node, "octave", pitch // 12 - 1)
+    _add(node, "octave", (pitch - alter) // 12 - 1)
 
 
-def _spelled(node: ET.Element, prefix: str, pitch_class: int, flats: bool) -> None:
-    step, alter = (_STEPS_FLAT if flats else _STEPS_SHARP)[pitch_class]
-    _add(node, f"{prefix}-step", step)
-    if alter:
-        _add(node, f"{prefix}-alter", alter)
-
-
-def _spelled_name(node: ET.Element, prefix: str, name: str) -> None:
+def _spelled(node: ET.Element, prefix: str, name: str) -> None:
     _add(node, f"{prefix}-step", name[0])
     if alter := name.count("#") - name.count("b"):
         _add(node, f"{prefix}-alter", alter)
-
-
-def _pitch_class(name: str) -> int:
-    return (_MAJOR_SCALE["CDEFGAB".index(name[0])] + name.count("#") - name.count("b")) % 12
-
-
-def _degree_semitones(degree: str) -> int:
-    number = int(degree.lstrip("b#")) - 1
-    return _MAJOR_SCALE[number % 7] + degree.count("#") - degree.count("b")
-
-
-def _fifths(key: str) -> int:
-    """Key signature of a Harte key, in fifths within ±7."""
-    if ":" not in key:
-        return 0
-    name, mode = key.split(":")
-    fifths = _FIFTHS[name] - (3 if mode == "min" else 0)
-    return fifths - 12 if fifths > 7 else fifths + 12 if fifths < -7 else fifths
 
 
 def _printable(text: str) -> str:

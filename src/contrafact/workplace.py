@@ -50,15 +50,29 @@ def target_folder(out: Path, name: str, digest: str, asked: dict[str, Any], *, f
     A cover of another input, or of this one with other settings, keeps its folder; so does this cover where its files
     were changed since, unless ``force`` says that it may be replaced.
     """
+    for folder, there in _namesakes(out, name):
+        if not there or (_is_of(read_report(folder), digest, asked) and (force or finished(folder, digest, asked))):
+            return folder
+    raise OutputError("OUTPUT_NAME", f"There are too many folders named {name!r} in {out}.", "Choose another -o.")
+
+
+def changed_covers(out: Path, name: str, digest: str, asked: dict[str, Any]) -> list[Path]:
+    """Folders of that name with a cover of this input with these settings whose files were changed since."""
+    there = (folder for folder, is_there in _namesakes(out, name) if is_there)
+    return [f for f in there if _is_of(read_report(f), digest, asked) and not finished(f, digest, asked)]
+
+
+def _namesakes(out: Path, name: str) -> Iterator[tuple[Path, bool]]:
+    """``out/name``, ``name-2``, ... up to the first that is not there, and whether each is."""
     for number in range(1, NAMESAKES):
         folder = out / (name if number == 1 else f"{name}-{number}")
         try:
             there = folder.exists()
         except OSError as cause:
             raise output_error(folder, cause) from cause
-        if not there or (_is_of(read_report(folder), digest, asked) and (force or finished(folder, digest, asked))):
-            return folder
-    raise OutputError("OUTPUT_NAME", f"There are too many folders named {name!r} in {out}.", "Choose another -o.")
+        yield folder, there
+        if not there:
+            return
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:

@@ -172,6 +172,19 @@ def test_feel_changes_the_bass_only() -> None:
     assert two.sheet.chords == four.sheet.chords
 
 
+@pytest.mark.parametrize("name", ["walking_bass", "walking_bass_neural"])
+def test_in_two_the_bass_plays_halves_and_rarely_a_pickup_into_a_new_chord(name: str) -> None:
+    sheet = song()
+    held = tuple(replace(c, symbol="C:maj" if i % 4 < 2 else "F:maj") for i, c in enumerate(sheet.chords))
+    sheet = replace(sheet, chords=held)  # for two bars each
+    notes = PLAYERS.build(name, feel="two", density=0.0, swing=0.0)(sheet, Score(()), 7).notes
+    places = np.round(2 * sheet.grid.beat_at(np.array([n.onset_s for n in notes[:-1]]))) / 2
+    halves, pickups = places[places % 2 == 0], places[places % 2 != 0]
+    assert set(halves) == set(range(0, 4 * 63, 2))
+    assert set(pickups % 8) == {7.5}, "before a new chord"
+    assert 2 <= len(pickups) < 16
+
+
 @pytest.mark.parametrize(
     "knobs", [{"harmony": 1.1}, {"swing": -0.1}, {"density": 2.0}, {"feel": "three"}, {"swin": 1.0}]
 )

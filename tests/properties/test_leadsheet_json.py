@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from contrafact.cover import read_leadsheet
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
+from contrafact.musicxml import write_leadsheet
 from contrafact.report.facts import doubts
 from contrafact.theory.chords import parse
 
@@ -71,6 +73,30 @@ def test_nonsense_is_refused_with_its_place(changes, word):
     with pytest.raises(SettingsError) as caught:
         from_json(edited(**changes))
     assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tempo_bpm", "is_right"), [(120, True), (121, True), (121.3, False), (140, False), ("fast", False)]
+)
+def test_a_tempo_that_the_beats_do_not_have_is_refused(tempo_bpm, is_right):
+    if is_right:
+        assert from_json(edited(tempo_bpm=tempo_bpm)).tempo_bpm == pytest.approx(120)
+        return
+    with pytest.raises(SettingsError, match=r"tempo_bpm is .*120\.0 beats a minute.*--tempo BPM"):
+        from_json(edited(tempo_bpm=tempo_bpm))
+
+
+def test_beats_may_be_edited_where_no_tempo_is_told():
+    data = json.loads(edited(beats_s=[float(t) for t in range(8)], downbeats_s=[0.0, 4.0]))
+    del data["tempo_bpm"]
+    assert from_json(json.dumps(data)).tempo_bpm == pytest.approx(60)
+
+
+def test_the_printed_lead_sheet_is_told_from_the_one_to_edit(tmp_path):
+    write_leadsheet(sheet(), tmp_path / "x.musicxml", "Tune")
+    with pytest.raises(SettingsError, match=r"is MusicXML.*contrafact leadsheet SONG -o X\.json") as caught:
+        read_leadsheet(tmp_path / "x.musicxml")
+    assert "--leadsheet" not in str(caught.value), "which arrange does not have"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '"x"', "{}"])

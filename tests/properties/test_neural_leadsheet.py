@@ -346,6 +346,13 @@ def test_a_beat_of_doubt_does_not_change_the_chord() -> None:
     assert [c.symbol for c in chords] == ["A:maj"]
 
 
+def test_chords_are_spelled_for_the_key() -> None:
+    states = log_of(np.full(COUNT, 8), NO_CHORD + 1), log_of(np.full(COUNT, 12), 13)
+    for key, symbol in (("C:maj", "Ab:maj"), ("A:min", "G#:maj")):
+        chords = _harmony.find_chords(*states, UNHEARD, BEATS_S, PLACES, 4, key, 12.0)
+        assert [c.symbol for c in chords] == [symbol]
+
+
 def sounding(*pitch_classes: int) -> Chromas:
     """The same notes all the time, the first of them in the bass."""
     rows = np.zeros((int(12 * CLOCK), 12))

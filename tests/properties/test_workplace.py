@@ -13,7 +13,7 @@ import pytest
 
 from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX
-from contrafact.workplace import finished, safe_name, sweep, target_folder, workplace
+from contrafact.workplace import changed_covers, finished, safe_name, sweep, target_folder, workplace
 
 
 def at(target):
@@ -151,6 +151,17 @@ def test_what_a_user_changed_in_a_cover_is_replaced_by_force_alone(tmp_path):
     (tmp_path / "song.jazz" / "cover.wav").write_bytes(b"mixed anew by hand")
     assert target_folder(tmp_path, "song.jazz", "d", {}).name == "song.jazz-2"
     assert target_folder(tmp_path, "song.jazz", "d", {}, force=True).name == "song.jazz"
+
+
+def test_changed_covers_are_those_of_this_song_and_these_settings(tmp_path):
+    for digest, seed in (("d", 0), ("other", 0), ("d", 1), ("d", 0)):
+        with workplace(tmp_path, partial(target_folder, tmp_path, "song.jazz", digest, {"seed": seed})) as work:
+            fill(work, digest, {"seed": seed})
+        (work.target / "cover.wav").write_bytes(b"mixed anew by hand")
+    with at(tmp_path / "song.jazz-5") as work:
+        fill(work, "d", {"seed": 0})
+    changed = changed_covers(tmp_path, "song.jazz", "d", {"seed": 0})
+    assert [f.name for f in changed] == ["song.jazz", "song.jazz-4"]
 
 
 @pytest.mark.parametrize("digest", ["d", "another song"])

@@ -8,7 +8,18 @@ import pytest
 
 from contrafact.errors import SettingsError
 from contrafact.theory import swing
-from contrafact.theory.chords import SHORTHANDS, build, display, parse, pitch_class, simplify, spell
+from contrafact.theory.chords import (
+    SHORTHANDS,
+    bass_name,
+    build,
+    display,
+    fifths,
+    key_name,
+    parse,
+    pitch_class,
+    simplify,
+    spell,
+)
 from contrafact.theory.progression import QUALITIES, specs, transitions
 from contrafact.theory.scales import CHORD_SCALES, chord_scale, collection, local_keys
 from contrafact.theory.voice_leading import clashes, movement
@@ -102,11 +113,40 @@ def test_simplified_display_and_degrees() -> None:
 
 
 def test_spelling_follows_the_key() -> None:
-    for key in ("C:maj", "Gb:maj", "B:maj", "Ab:maj", "E:min", "Eb:min"):
+    for key in [f"{tonic}{sign}:{mode}" for tonic in "CDEFGAB" for sign in ("", "b", "#") for mode in ("maj", "min")]:
         names = [spell(pc, key) for pc in range(12)]
         assert [pitch_class(n) for n in names] == list(range(12))
         letters = [n[0] for pc, n in enumerate(names) if pc in collection(key)]
         assert len(set(letters)) == 7, key
+
+
+CHROMATIC = {
+    "C:maj": "C Db D Eb E F F# G Ab A Bb B",
+    "A:min": "A Bb B C C# D D# E F F# G G#",  # its leading note is G#, and D# leads to E
+    "D:min": "D Eb E F F# G G# A Bb B C C#",
+    "Bb:maj": "Bb B C Db D Eb E F Gb G Ab A",  # Cb is not in the key
+    "Gb:maj": "Gb G Ab A Bb Cb C Db D Eb E F",
+    "F#:maj": "F# G G# A A# B C C# D D# E E#",
+    "N": "C Db D Eb E F F# G Ab A Bb B",
+}
+
+
+@pytest.mark.parametrize("key", CHROMATIC)
+def test_chromatic_notes_are_spelled_as_musicians_do(key: str) -> None:
+    names = CHROMATIC[key].split()
+    assert [spell(pitch_class(names[0]) + i, key) for i in range(12)] == names
+
+
+def test_a_bass_is_spelled_by_its_degree() -> None:
+    symbols = ["A:maj/3", "D:7/b7", "Ab:min/b3", "Gb:min/b3", "F#:maj/3", "C#:maj/3", "B:min/2", "Eb:maj"]
+    assert [bass_name(s) for s in symbols] == ["C#", "C", "Cb", "A", "A#", "E#", "C#", "Eb"]
+
+
+def test_keys_have_the_shorter_signature() -> None:
+    names = [key_name(t, is_minor) for is_minor in (False, True) for t in range(12)]
+    assert names[:12] == [f"{t}:maj" for t in ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")]
+    assert names[12:] == [f"{t}:min" for t in ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")]
+    assert [fifths(k) for k in ("Gb:maj", "B:maj", "C#:min", "G#:maj", "Cb:min", "N")] == [-6, 5, 4, -4, 2, 0]
 
 
 SHAPES = [

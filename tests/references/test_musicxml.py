@@ -8,6 +8,7 @@ import pytest
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section
 from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.score import Note, Part, Score
+from contrafact.theory.chords import spell
 
 music21 = pytest.importorskip("music21")
 BEAT_S = 0.5
@@ -136,3 +137,28 @@ def test_chord_symbols_sections_and_key_come_back(tmp_path):
     assert [h.root().name for h in harmonies[:7]] == ["F", "D", "G", "C", "A", "B", "B-"]
     assert [m.content for m in score.recurse().getElementsByClass("RehearsalMark")] == ["A", "B"]
     assert next(iter(score.recurse().getElementsByClass("KeySignature"))).sharps == -1
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("C:maj", ["B-4", "E-5", "F#5"]),
+        ("A:min", ["G#4", "D#5", "B-5"]),
+        ("Gb:maj", ["C-5", "B-5", "C6"]),
+        ("F#:maj", ["E#4", "B4", "D5"]),
+    ],
+)
+def test_melody_and_chords_are_spelled_alike(tmp_path, key, names):
+    pitches = [music21.pitch.Pitch(name) for name in names]
+    melody = [MelodyNote(i * BEAT_S, BEAT_S * 0.95, int(p.midi)) for i, p in enumerate(pitches)]
+    chords = [Chord(i, i + 1, f"{spell(int(p.midi), key)}:min7/b7") for i, p in enumerate(pitches)]
+    write_leadsheet(sheet(melody=melody, chords=chords, key=key), tmp_path / "x.musicxml", "Tune")
+    score = read(tmp_path / "x.musicxml")
+    assert [n.nameWithOctave for n in score.recurse().notes if n.isNote] == names
+    harmonies = list(score.recurse().getElementsByClass("ChordSymbol"))
+    assert [h.root().name for h in harmonies] == [p.name for p in pitches]
+
+
+def test_the_bass_of_a_chord_is_its_degree(tmp_path):
+    write_leadsheet(sheet(chords=[Chord(0, 8, "A:maj/3")], key="F:maj"), tmp_path / "x.musicxml", "Tune")
+    assert next(iter(read(tmp_path / "x.musicxml").recurse().getElementsByClass("ChordSymbol"))).bass().name == "C#"

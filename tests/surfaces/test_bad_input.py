@@ -18,7 +18,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from contrafact import decoding, inputs
+from contrafact import _parse_audio, decoding, inputs
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import ContrafactError, InputError, MissingError, OutputError
 from contrafact.midi import is_midi, read_midi
@@ -170,7 +170,14 @@ def test_opposite_polarity_does_not_cancel(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("container", "coding"),
-    [("WAV", "PCM_16"), ("AIFF", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS")],
+    [
+        ("WAV", "PCM_16"),
+        ("AIFF", "PCM_16"),
+        ("FLAC", "PCM_16"),
+        ("MP3", "MPEG_LAYER_III"),
+        ("OGG", "VORBIS"),
+        ("OGG", "OPUS"),
+    ],
 )
 def test_truncated_file_gives_what_is_left(container: str, coding: str, tmp_path: Path) -> None:
     rate = 48_000
@@ -179,13 +186,36 @@ def test_truncated_file_gives_what_is_left(container: str, coding: str, tmp_path
     (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
     source = opened(tmp_path / "half")
     assert 1.5 < source.recording.duration_s < 4
-    assert any("cut off or damaged" in w for w in source.warnings)
+    told = "of the 6.0 s that it announces" if container != "OGG" else f"the {source.recording.duration_s:.1f} s that"
+    assert [told in w for w in source.warnings] == [True]
+    assert "cut off or damaged" in source.warnings[0]
     assert opened(tmp_path / "whole").warnings == ()
     (tmp_path / "stub").write_bytes(whole[: len(whole) // 20])
     shutil.rmtree(tmp_path / "work")
     with pytest.raises(InputError) as caught:
         opened(tmp_path / "stub")
     assert caught.value.code in ("INPUT_TOO_SHORT", "INPUT_FORMAT")
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 32_000, 44_100, 48_000])
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_that_announces_nothing_is_cut_where_its_last_frame_is(rate: int, mode: str, tmp_path: Path) -> None:
+    """Without the table of contents, which is in its first frame."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 6 * rate)
+    coding = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": mode, "compression_level": 0.5}
+    data = wave(tmp_path / "x.mp3", noise, rate, **coding).read_bytes()
+    frames = data[_parse_audio.mp3_frame_bytes(data[:4]) :]
+    assert b"Xing" not in frames
+    assert b"Info" not in frames
+    for tag in (b"", b"TAG".ljust(128, b"\0")):
+        (tmp_path / "x.mp3").write_bytes(frames + tag)
+        assert opened(tmp_path / "x.mp3").warnings == ()
+    for lost in (1, 50, len(frames) // 3 // 24 * 24 + 7):
+        (tmp_path / "x.mp3").write_bytes(frames[:-lost])
+        source = opened(tmp_path / "x.mp3")
+        assert [f"the {source.recording.duration_s:.1f} s that could be decoded" in w for w in source.warnings] == [
+            True
+        ]
 
 
 def test_streamed_wav_without_sizes_is_whole(tmp_path: Path) -> None:

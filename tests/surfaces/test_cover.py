@@ -27,6 +27,7 @@ from contrafact.dsp.loudness import integrated_loudness
 from contrafact.errors import MissingError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.leadsheet import from_json, to_json
+from contrafact.metrics.style import ACCEPTED
 from contrafact.midi import read_midi, write_midi
 from contrafact.score import Score
 from contrafact.settings import Settings
@@ -90,6 +91,18 @@ def test_the_song_was_understood(covered):
     assert all(row["other"] for row in figures["summary"] if "ms" not in row["label"])
 
 
+@pytest.mark.parametrize("words", [["--style", "cyclegan-jazz"], ["--set", "harmony=0", "--set", "swing=0"]])
+def test_a_cover_with_little_of_its_style_is_doubted(covered, tmp_path, words):
+    write_midi(band_score(), tmp_path / "song.mid")
+    told = contrafact("cover", tmp_path / "song.mid", "-o", tmp_path, *words, check=True).stdout
+    reports = [json.loads((f / "report.json").read_text()) for f in (*tmp_path.glob("song.*/"), covered)]
+    assert [r["figures"]["style"]["score"] < ACCEPTED for r in reports] == [True, False]
+    doubted = [[w["message"] for w in r["warnings"] if "style score" in w["message"]] for r in reports]
+    assert [len(d) for d in doubted] == [1, 0]
+    assert f"{reports[0]['figures']['style']['score']:.2f}, below {ACCEPTED}" in doubted[0][0]
+    assert f"note: {doubted[0][0]}" in told
+
+
 def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_recording):
     before = {f: f.read_bytes() for f in covered.rglob("*") if f.is_file() and "report" not in f.name}
     again = contrafact("cover", band_recording, "-o", covered.parent)
@@ -99,6 +112,21 @@ def test_running_again_skips_and_force_gives_the_same_bytes(covered, band_record
     assert forced.returncode == 0
     assert "already done" not in forced.stdout
     assert {f: f.read_bytes() for f in before} == before
+
+
+def test_a_cover_that_was_changed_since_stays_and_is_named(tmp_path):
+    write_midi(band_score(), tmp_path / "song.mid")
+    words = ["cover", tmp_path / "song.mid", "-o", tmp_path, "--preview", 5]
+    assert "was changed since" not in contrafact(*words, check=True).stdout
+    mine, other = tmp_path / "song.jazz-trio", tmp_path / "song.jazz-trio-2"
+    (mine / "cover.mid").write_bytes(b"arranged anew by hand")
+    told = f"{mine} was changed since it was made and stays as it is; this cover is {other}."
+    assert f"note: {told}" in contrafact(*words, check=True).stdout
+    assert json.loads(contrafact(*words, "--json", check=True).stdout.splitlines()[-1])["warnings"][-1] == told
+    assert (mine / "cover.mid").read_bytes() == b"arranged anew by hand"
+    forced = contrafact(*words, "--force", check=True).stdout
+    assert f"done, {mine}\n" in forced
+    assert "was changed since" not in forced
 
 
 def test_another_seed_does_not_touch_the_take_that_is_there(covered, band_recording):
@@ -226,14 +254,41 @@ def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
         (["--preview", "-3"], "preview"),
         (["--tempo", "12"], "40 to 240"),
         (["--leadsheet", "/no/such.json"], "lead sheet"),
+        (["--preview", "soon"], "preview"),
+        (["--set", "harmony=abc"], "harmony"),
+        (["--format", "m4a"], "'flac'"),
+        (["--formt", "flac"], "--format"),
+        (["--preview"], "preview"),
     ],
 )
-def test_bad_usage_says_what_to_do(band_recording, tmp_path, words, hint):
+def test_bad_usage_says_what_to_do_in_one_line(band_recording, tmp_path, words, hint):
     done = contrafact("cover", band_recording, "-o", tmp_path, *words)
     assert done.returncode == 2
     assert hint in done.stderr
-    assert "Traceback" not in done.stderr
+    assert re.fullmatch(r"[^\n]+[.?] [^\n]+[.?] \[[A-Z_]+\]\n", done.stderr)
+    told = contrafact("cover", "--json", band_recording, "-o", tmp_path, *words)
+    assert told.returncode == 2
+    (line,) = map(json.loads, told.stdout.splitlines())
+    assert line["event"] == "failed"
+    assert done.stderr == f"{line['sentence']} {line['next_step']} [{line['code']}]\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"), [(["covr"], "'cover'"), (["cover"], "songs"), (["evaluate", "song.wav"], "folder")]
+)
+def test_a_wrong_or_unfinished_command_is_told_in_the_same_way(words, hint):
+    done = contrafact(*words)
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert re.fullmatch(r"[^\n]+[.?] See `.*contrafact.* --help`\. \[USAGE\]\n", done.stderr)
+
+
+def test_the_bare_command_shows_its_help():
+    done = contrafact()
+    assert done.returncode == 2
+    assert "contrafact cover song.mp3" in done.stdout
+    assert done.stderr == ""
 
 
 def aside(folder: Path, module: str, content: str) -> dict[str, str]:

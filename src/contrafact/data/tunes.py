@@ -15,7 +15,7 @@ from contrafact.data.songs import monophonic
 from contrafact.errors import InputError
 from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.score import BeatGrid, Note, Part, Score
-from contrafact.theory.transpose import transpose_score, transpose_symbol
+from contrafact.theory.transpose import transpose_key, transpose_score, transpose_symbol
 
 Corpus = Literal["pop909", "wjazzd", "openewld"]
 CORPORA = {"pop909": pop909, "wjazzd": wjazzd, "openewld": openewld}
@@ -121,12 +121,13 @@ def transposed(tune: Tune, semitones: int) -> Tune:
     if not semitones:
         return tune
     score = transpose_score(Score((Part("melody", 0, tune.melody), *tune.harmony)), semitones)
+    key = transpose_key(tune.key, semitones)
     return replace(
         tune,
         melody=score.parts[0].notes,
         harmony=score.parts[1:],
-        chords=tuple(replace(c, symbol=transpose_symbol(c.symbol, semitones)) for c in tune.chords),
-        key=transpose_symbol(tune.key, semitones),
+        chords=tuple(replace(c, symbol=transpose_symbol(c.symbol, semitones, key)) for c in tune.chords),
+        key=key,
     )
 
 

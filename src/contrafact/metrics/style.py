@@ -17,7 +17,7 @@ from contrafact.config import did_you_mean
 from contrafact.errors import SettingsError
 from contrafact.metrics.style_statistics import statistics
 
-__all__ = ["COLUMNS", "HEADLINE", "Range", "StyleScore", "ranges", "score_all", "statistics", "style_score"]
+__all__ = ["ACCEPTED", "COLUMNS", "HEADLINE", "Range", "StyleScore", "ranges", "score_all", "statistics", "style_score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,9 @@ HEADLINE = (
     "lead_offbeat_phase",
 )
 """The rows whose joint score is proved on both corpora."""
+
+ACCEPTED = 0.65
+"""The least joint score of a cover in style: nine in ten of recorded jazz have about as much."""
 
 
 @dataclass(frozen=True)

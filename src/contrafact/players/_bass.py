@@ -15,6 +15,7 @@ LOWEST, HIGHEST = 28, 55
 LOW_TURN, HIGH_TURN = 31, 50
 CENTRE = 41
 SKIPS = 2
+PICKUPS = 0.25  # share of the chords in two that a pickup leads into
 
 
 def place(pitch_class: int, near: float, low: int = LOWEST, high: int = HIGHEST) -> int:
@@ -98,6 +99,15 @@ def halves(bar: Bar, draw: float) -> tuple[tuple[float, float], ...]:
             return ((0.0, 3.0),)
         return ((0.0, 1.5), (1.5, 1.5)) if draw < 0.7 else ((0.0, 2.0), (2.0, 1.0))
     return tuple((float(i), float(min(2, bar.beats - i))) for i in range(0, bar.beats, 2))
+
+
+def pickup(form: Form, bar: Bar, draw: float) -> float | None:
+    """Where an eighth before the next bar leads into its new chord, a beat of the song; None in most bars of two.
+
+    Source: section 6.5 of the style facts; quarters are left to walking in four.
+    """
+    coming = bar.first + bar.beats
+    return coming - 0.5 if draw < PICKUPS and form.is_new[coming] and not form.chord(coming).is_none else None
 
 
 def touched(events: list[Event], seed: int, player: int) -> list[Event]:

@@ -1,6 +1,7 @@
 """A double bass that walks: roots where chords start, scale and chord tones between, an approach into the next root.
 
-In two (the head) it plays half notes with pickups; in three it plays one or two notes a bar first and then walks.
+In two (the head) it plays half notes, now and then a pickup; in three it plays one or two notes a bar first and then
+walks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contrafact.players._bass import (
     fifth,
     final_note,
     halves,
+    pickup,
     place,
     scale,
     skips,
@@ -45,7 +47,7 @@ class Config:
     """Settings.
 
     Attributes:
-        swing: 0 straight, 1 the swing of the tempo; moves the skip notes only.
+        swing: 0 straight, 1 the swing of the tempo; moves skip notes and pickups only.
         density: 0..1, how many skip notes are added.
         feel: "two" or "four" throughout, or "auto": two in the head.
     """
@@ -189,19 +191,18 @@ def _two(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None:
         line.planned = None
         line.move(pitch)
         line.events.append(Event(bar.first + offset, 0.92 * length, pitch, 76 + 8 * bar.energy))
-    if line.events and draws[1] < 0.55 and not form.chord(bar.first + bar.beats).is_none:
-        _pickup(form, bar, line, rng)
+    at = pickup(form, bar, draws[1])
+    if line.events and at is not None:
+        _lead(form, bar, at, line, rng)
 
 
-def _pickup(form: Form, bar: Bar, line: _Line, rng: np.random.Generator) -> None:
-    """A quarter note on the last beat that leads into the next bar's root."""
+def _lead(form: Form, bar: Bar, at: float, line: _Line, rng: np.random.Generator) -> None:
+    """An eighth that leads into the next bar's root."""
     beat = bar.first + bar.beats - 1
-    if line.events[-1].beat >= beat or form.is_new[beat]:
-        return
+    last = line.events[-1]
     coming = form.chord(beat + 1)
     line.planned = place(coming.bass_pitch_class, line.pitch)
-    last = line.events[-1]
-    line.events[-1] = last._replace(length=max(0.5, beat - last.beat - 0.1))
+    line.events[-1] = last._replace(length=min(last.length, at - last.beat - 0.1))
     pitch = approach_to(line.planned, coming, form.chord(beat), line.pitch, rng)
     line.move(pitch)
-    line.events.append(Event(beat, 0.85, pitch, last.velocity - 3))
+    line.events.append(Event(at, 0.4, pitch, last.velocity - 3))

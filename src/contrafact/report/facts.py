@@ -20,7 +20,7 @@ from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
 from contrafact.metrics import other_songs
 from contrafact.metrics.content import content_figures
-from contrafact.metrics.style import HEADLINE, ranges, score_all, statistics, style_score
+from contrafact.metrics.style import ACCEPTED, HEADLINE, ranges, score_all, statistics, style_score
 from contrafact.metrics.style_statistics import as_heard
 from contrafact.mixer import Mixed
 from contrafact.report.page import Scene, write_page
@@ -106,7 +106,7 @@ def write_report(work: Workplace, made: Made, timings_s: dict[str, float], start
         "offset_s": 0.0,
         "song": _song(made.original),
         "figures": figures,
-        "warnings": [{"message": text} for text in warnings(made)],
+        "warnings": [{"message": text} for text in warnings(made, figures["style"]["score"])],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "models": made.models,
         "timings_s": timings_s,
@@ -190,9 +190,16 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
     return rows
 
 
-def warnings(made: Made) -> list[str]:
+def warnings(made: Made, style_score: float | None) -> list[str]:
     """What a user should know about this cover."""
-    return [*made.heard.source.warnings, *doubts(made.original)]
+    return [*made.heard.source.warnings, *doubts(made.original), *style_doubts(style_score)]
+
+
+def style_doubts(score: float | None) -> list[str]:
+    """What a user should know about a cover of that style score, None where it could not be measured."""
+    if score is None or score >= ACCEPTED:
+        return []
+    return [f"The cover has little of its style: its style score is {score:.2f}, below {ACCEPTED:.2f}."]
 
 
 def doubts(sheet: LeadSheet) -> list[str]:

@@ -209,26 +209,64 @@ def parse(symbol: str) -> ChordSpec:
 
 
 def spell(pc: int, key: str = "N") -> str:
-    """Note name of a pitch class as a lead sheet in ``key`` would write it, with one accidental at most.
+    """Note name of a pitch class as musicians write it in ``key``, with one accidental at most.
+
+    Chromatic notes run from the flat second to the sharp fourth above the tonic (the harmonic chromatic scale); Cb, Fb,
+    E# and B# are only written where the key itself has them.
 
     Examples:
-        >>> spell(10, "F:maj"), spell(10, "B:min")
-        ('Bb', 'A#')
+        >>> spell(8, "C:maj"), spell(8, "A:min"), spell(11, "Gb:maj")
+        ('Ab', 'G#', 'Cb')
     """
-    centre = fifths(key) + 1  # the seven notes of the key lie from one fifth below to five above its major tonic
-    place = min((f for f in range(-7, 11) if (7 * f) % 12 == pc % 12), key=lambda f: (abs(f - centre), f))
-    letter = "FCGDAEB"[(place + 1) % 7]
-    accidental = (place + 1) // 7
-    return letter + ("#" * accidental if accidental > 0 else "b" * -accidental)
+    signature = fifths(key)
+    flat_second = signature - 5 + MINOR_TONIC * key.endswith("min")
+    place = next(f for f in range(flat_second, flat_second + 12) if (7 * f - pc) % 12 == 0)
+    if not (-6 <= place <= 10 or signature - 1 <= place <= signature + 5):
+        place += 12 if place < 0 else -12
+    return _name(place)
+
+
+def key_name(pc: int, is_minor: bool) -> str:
+    """The key on a pitch class, such as "Bb:maj" or "C#:min", by the shorter signature; six flats before six sharps."""
+    signature = (7 * (pc + 3 * is_minor) + 6) % 12 - 6
+    return f"{_name(signature + MINOR_TONIC * is_minor)}:{'min' if is_minor else 'maj'}"
 
 
 def fifths(key: str) -> int:
-    """Key signature: sharps (positive) or flats (negative) of "D:maj" (2) or "G:min" (-2); 0 for "N"."""
+    """Key signature: sharps (positive) or flats (negative) of "D:maj" (2) or "G:min" (-2); 0 for "N".
+
+    A key that would need more than seven has the signature of its other spelling.
+    """
     if key == "N":
         return 0
     name, _, mode = key.partition(":")
-    line = "FCGDAEB".index(name[0]) - 1 + 7 * (name.count("#") - name[1:].count("b"))
-    return line - 3 if mode == "min" else line
+    signature = _place(name) - MINOR_TONIC * (mode == "min")
+    return signature - 12 if signature > 7 else signature + 12 if signature < -7 else signature
+
+
+def bass_name(symbol: str) -> str:
+    """Note name of a chord's bass, as its degree above the root: "C#" for "A:maj/3", the root where none is written."""
+    head, _, bass = symbol.partition("/")
+    degree = bass or "1"
+    accidentals = degree.rstrip("0123456789")
+    letter = "CDEFGAB"[(int(degree.lstrip("b#")) - 1) % 7]
+    place = _place(head.partition(":")[0]) + _place(letter + accidentals)
+    return _name(place + 12 if place < -8 else place - 12 if place > 12 else place)
+
+
+MINOR_TONIC = 3  # fifths from the tonic of the relative major key
+_LINE = "FCGDAEB"
+
+
+def _place(name: str) -> int:
+    """Where a note name lies on the line of fifths: C at 0, G at 1, F# at 6, F at -1, Bb at -2."""
+    return _LINE.index(name[0]) - 1 + 7 * (name.count("#") - name.count("b"))
+
+
+def _name(place: int) -> str:
+    """The note name at a place of the line of fifths."""
+    accidentals, letter = divmod(place + 1, 7)
+    return _LINE[letter] + "#" * accidentals + "b" * -accidentals
 
 
 def tonic(key: str) -> tuple[int, bool]:
@@ -277,7 +315,7 @@ def display(symbol: str) -> str:
         text, degrees = natural, tuple(d for d in degrees if d != natural)
     altered = "".join(_pretty(d) for d in degrees if d[0] in "b#")
     added = "".join(f"(add{d})" for d in degrees if d[0] not in "b#")
-    below = f"/{_pretty(spell(spec.bass_pitch_class))}" if spec.bass else ""
+    below = f"/{_pretty(bass_name(symbol))}" if spec.bass else ""
     return root + text + (altered if spec.tones[-1] > 12 else f"({altered})" if altered else "") + added + below
 
 

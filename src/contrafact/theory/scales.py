@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.theory.chords import ChordSpec, fifths, parse, tonic
+from contrafact.theory.chords import ChordSpec, fifths, key_name, parse, tonic
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 DIATONIC: tuple[frozenset[int], ...] = tuple(frozenset((t + s) % 12 for s in MAJOR) for t in range(12))
@@ -72,8 +72,7 @@ def local_keys(symbols: Sequence[str], lengths: Sequence[float], key: str, stay:
         One key a chord, found by dynamic programming.
     """
     home, is_minor = tonic(key)
-    mode = "min" if is_minor else "maj"
-    names = _key_names(mode)
+    names = [key_name(pc, is_minor) for pc in range(12)]
     cost = np.array([[_outside_cost(s, k) * n for k in names] for s, n in zip(symbols, lengths, strict=True)])
     if not len(cost):
         return []
@@ -89,11 +88,6 @@ def local_keys(symbols: Sequence[str], lengths: Sequence[float], key: str, stay:
     for pointers in reversed(back):
         path.append(int(pointers[path[-1]]))
     return [names[i] for i in reversed(path)]
-
-
-def _key_names(mode: str) -> list[str]:
-    flats = ("C", "Db", "D", "Eb", "E", "F", "F#" if mode == "min" else "Gb", "G", "Ab", "A", "Bb", "B")
-    return [f"{name}:{mode}" for name in flats]
 
 
 def _outside_cost(symbol: str, key: str) -> float:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from contrafact.leadsheet import LeadSheet
 from contrafact.score import Score
-
-_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-_ROOT = re.compile(r"([A-G])([b#]*)(.*)", re.DOTALL)
+from contrafact.theory.chords import key_name, pitch_class, spell, tonic
 
 
 def transpose(sheet: LeadSheet, semitones: int) -> LeadSheet:
     """Move key, chords and melody by ``semitones``; melody notes stay inside MIDI's range by octaves."""
     if semitones == 0:
         return sheet
+    key = transpose_key(sheet.key, semitones)
     return replace(
         sheet,
-        key=transpose_symbol(sheet.key, semitones),
-        chords=tuple(replace(c, symbol=transpose_symbol(c.symbol, semitones)) for c in sheet.chords),
+        key=key,
+        chords=tuple(replace(c, symbol=transpose_symbol(c.symbol, semitones, key)) for c in sheet.chords),
         melody=tuple(replace(n, pitch=_within(n.pitch + semitones)) for n in sheet.melody),
         transposed=sheet.transposed + semitones,
     )
@@ -34,14 +32,20 @@ def transpose_score(score: Score, semitones: int) -> Score:
     return replace(score, parts=tuple(parts))
 
 
-def transpose_symbol(symbol: str, semitones: int) -> str:
-    """A Harte symbol or key with its root moved; "N" and "X" stay."""
-    match = _ROOT.fullmatch(symbol)
-    if match is None:
+def transpose_key(key: str, semitones: int) -> str:
+    """A key moved by ``semitones``; "N" stays."""
+    if key == "N":
+        return key
+    pc, is_minor = tonic(key)
+    return key_name(pc + semitones, is_minor)
+
+
+def transpose_symbol(symbol: str, semitones: int, key: str) -> str:
+    """A Harte symbol with its root moved and spelled for the new ``key``; "N" and "X" stay."""
+    if symbol in ("N", "X"):
         return symbol
-    letter, accidentals, rest = match.groups()
-    pitch_class = (0, 2, 4, 5, 7, 9, 11)["CDEFGAB".index(letter)] + accidentals.count("#") - accidentals.count("b")
-    return _NAMES[(pitch_class + semitones) % 12] + rest
+    root = symbol.partition("/")[0].partition(":")[0]
+    return spell(pitch_class(root) + semitones, key) + symbol.removeprefix(root)
 
 
 def _within(pitch: int) -> int:

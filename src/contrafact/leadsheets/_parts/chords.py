@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contrafact.leadsheet import Chord
 from contrafact.leadsheets._parts.beatwise import Chromas
-from contrafact.leadsheets._parts.key import PITCH_CLASS, flats, spell
+from contrafact.theory.chords import pitch_class, spell
 
 Floats = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ def key_bonus(key: str) -> Floats:
     tonic, _, mode = key.partition(":")
     scale = (0, 2, 3, 5, 7, 8, 10, 11) if mode == "min" else (0, 2, 4, 5, 7, 9, 11)
     inside = np.zeros(12)
-    inside[[(PITCH_CLASS[tonic] + s) % 12 for s in scale]] = 1
+    inside[[(pitch_class(tonic) + s) % 12 for s in scale]] = 1
     member = templates() > 0
     bonus[:-1] = (member * inside).sum(axis=1) / member.sum(axis=1)
     return bonus
@@ -192,8 +192,7 @@ def symbol(state: int, bass: Floats, key: str) -> str:
     if state == STATES - 1:
         return "N"
     quality, root = QUALITIES[state // 12], state % 12
-    tonic, _, mode = key.partition(":")
-    name = f"{spell(root, key != 'N' and flats(PITCH_CLASS[tonic], mode == 'min'))}:{quality.shorthand}"
+    name = f"{spell(root, key)}:{quality.shorthand}"
     lowest = int(bass.argmax())
     tone = (lowest - root) % 12
     if tone in quality.tones and tone and bass[lowest] > INVERSION_SHARE * bass[root] + 1e-3:

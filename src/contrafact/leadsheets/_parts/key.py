@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.leadsheet import Chord
+from contrafact.theory.chords import key_name, pitch_class
 
 Floats = NDArray[np.float64]
 
@@ -17,11 +18,6 @@ MAJOR = np.array([5.0, 0.6, 3.2, 0.6, 4.0, 3.0, 0.7, 4.6, 0.6, 3.0, 0.7, 2.4])
 MINOR = np.array([5.0, 0.6, 3.0, 4.2, 0.6, 3.2, 0.5, 4.6, 2.4, 0.8, 2.8, 1.0])
 LAST_CHORD = 0.1  # for the key whose tonic chord ends the song
 TONIC_SHARE = 0.15  # for a tonic that sounds long, in all voices and in the bass
-_SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-_FLAT_MAJORS = frozenset({5, 10, 3, 8, 1, 6})  # F, Bb, Eb, Ab, Db, Gb
-PITCH_CLASS = {name: i for names in (_SHARP_NAMES, _FLAT_NAMES) for i, name in enumerate(names)}
-PITCH_CLASS |= {"Cb": 11, "Fb": 4, "E#": 5, "B#": 0}
 # Triads on scale degrees: how well a chord on a degree (semitones above the tonic, is minor) fits a key of each mode.
 _FIT_MAJOR = {(0, False): 1.0, (5, False): 0.8, (7, False): 0.8, (9, True): 0.6, (2, True): 0.6, (4, True): 0.5}
 _FIT_MINOR = {
@@ -33,21 +29,6 @@ _FIT_MINOR = {
     (3, False): 0.6,
     (10, False): 0.6,
 }
-
-
-def flats(tonic: int, minor: bool) -> bool:
-    """Whether the key signature of a key has flats."""
-    return (tonic + 3) % 12 in _FLAT_MAJORS if minor else tonic in _FLAT_MAJORS
-
-
-def spell(pitch_class: int, use_flats: bool) -> str:
-    """Name of a pitch class."""
-    return (_FLAT_NAMES if use_flats else _SHARP_NAMES)[pitch_class % 12]
-
-
-def key_name(tonic: int, minor: bool) -> str:
-    """Such as "Bb:maj" or "C#:min", spelled by the key's own signature."""
-    return f"{spell(tonic, flats(tonic, minor))}:{'min' if minor else 'maj'}"
 
 
 def profile_scores(chroma: Floats) -> Floats:
@@ -81,7 +62,7 @@ def chord_scores(chords: Sequence[Chord]) -> Floats:
 
 def _triad(symbol: str) -> tuple[int, bool]:
     root, _, rest = symbol.partition(":")
-    return PITCH_CLASS[root.partition("/")[0]], rest.startswith(("min", "dim", "hdim"))
+    return pitch_class(root.partition("/")[0]), rest.startswith(("min", "dim", "hdim"))
 
 
 def find_key(chroma: Floats, bass: Floats, chords: Sequence[Chord] = ()) -> tuple[str, float]:

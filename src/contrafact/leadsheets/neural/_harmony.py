@@ -12,10 +12,9 @@ from contrafact.data.truth import QUALITIES
 from contrafact.leadsheet import Chord
 from contrafact.leadsheets._parts import chords
 from contrafact.leadsheets._parts.beatwise import Chromas
-from contrafact.leadsheets._parts.key import PITCH_CLASS, flats, spell
 from contrafact.leadsheets.neural._labels import NO_CHORD
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
-from contrafact.theory.chords import SHORTHANDS
+from contrafact.theory.chords import SHORTHANDS, spell
 
 Floats = NDArray[np.float64]
 
@@ -98,8 +97,7 @@ def symbol(state: int, bass: Floats, key: str) -> str:
     if state == NO_CHORD:
         return "N"
     quality, root = QUALITIES[1 + state // 12], state % 12
-    tonic, _, mode = key.partition(":")
-    name = f"{spell(root, key != 'N' and flats(PITCH_CLASS[tonic], mode == 'min'))}:{quality}"
+    name = f"{spell(root, key)}:{quality}"
     lowest = int(bass.argmax())
     tone = (lowest - root) % 12
     if lowest < 12 and tone and tone in SHORTHANDS[quality] and bass[lowest] > INVERTED:

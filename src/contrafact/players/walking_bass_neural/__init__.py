@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contrafact import weights
 from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
-from contrafact.players._bass import HIGHEST, LOWEST, final_note, halves, skips, touched
+from contrafact.players._bass import HIGHEST, LOWEST, final_note, halves, pickup, skips, touched
 from contrafact.players._form import Bar, Feel, Form, plan
 from contrafact.players._perform import Event, perform, randomness
 from contrafact.players.walking_bass_neural._features import COLUMNS, UNKNOWN, Changes, Reader, of_chords, places
@@ -45,7 +45,7 @@ class Config:
     """Settings.
 
     Attributes:
-        swing: 0 straight, 1 the swing of the tempo; moves the skip notes only.
+        swing: 0 straight, 1 the swing of the tempo; moves skip notes and pickups only.
         density: 0..1, how many skip notes are added.
         feel: "two" or "four" throughout, or "auto": two in the head.
         temperature: of the draws; below 1 the likely notes become likelier.
@@ -178,10 +178,11 @@ def _rhythm(form: Form, bar: Bar, draws: np.random.Generator) -> list[tuple[int,
         return [(i, (float(bar.first + i), 0.9)) for i in range(beats)]
     found = [(int(at), (bar.first + at, 0.92 * length)) for at, length in halves(bar, shape)]
     last = bar.beats - 1
-    if leads < 0.55 and found[-1][0] < last and not form.is_new[bar.first + last]:
-        beat, (at, _) = found[-1]
-        found[-1] = (beat, (at, max(0.5, bar.first + last - at - 0.1)))
-        found.append((last, (float(bar.first + last), 0.85)))
+    lead = pickup(form, bar, leads)
+    if lead is not None and found[-1][0] < last:
+        beat, (at, length) = found[-1]
+        found[-1] = (beat, (at, min(length, lead - at - 0.1)))
+        found.append((last, (lead, 0.4)))
     return found
 
 
