@@ -13,7 +13,7 @@ from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre
 from contrafact.players import walking_bass_neural
 from contrafact.players._bass import HIGHEST, LOWEST
-from contrafact.players.walking_bass_neural import drawn
+from contrafact.players.walking_bass_neural import Bassist, drawn
 from contrafact.players.walking_bass_neural._features import (
     COLUMNS,
     PITCHES,
@@ -81,6 +81,20 @@ def test_in_four_every_beat_has_a_note(metre: Metre) -> None:
 
 def test_in_two_there_are_fewer_notes() -> None:
     assert len(line(song(), feel="two").notes) < 0.8 * len(line(song(), feel="four").notes)
+
+
+def test_the_network_is_told_of_a_held_note_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    class Noting(Bassist):
+        def play(self, pitch: int) -> None:
+            told.append(pitch)
+            super().play(pitch)
+
+    monkeypatch.setattr(walking_bass_neural, "Bassist", Noting)
+    part = line(song(), feel="two", density=0.0)
+    assert UNKNOWN in told
+    assert [pitch for pitch in told if pitch != UNKNOWN] == [n.pitch for n in part.notes[:-1]]
 
 
 def test_a_seed_repeats_and_another_differs() -> None:

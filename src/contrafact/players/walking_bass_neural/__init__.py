@@ -97,7 +97,10 @@ class Bassist:
         return found
 
     def play(self, pitch: int) -> None:
-        """The next beat has this pitch, or `UNKNOWN`; after `chances` of that beat."""
+        """On the next beat this pitch starts, or `UNKNOWN` where none does; after `chances` of that beat.
+
+        The network's lines have a note a beat: it would take a held one that is told again for a repeated one.
+        """
         self._memory = self._after
         self._reader.play(pitch)
 
@@ -149,17 +152,15 @@ def _line(form: Form, bassist: Bassist, temperature: float, seed: int) -> list[E
     for bar in form.bars[:-1]:
         draws = randomness(seed, PLAYER, bar.index)
         onsets = dict(_rhythm(form, bar, draws))
-        held = UNKNOWN
         for i in range(bar.beats):
             chances = bassist.chances()
             draw = float(draws.random())
-            if form.chord(bar.first + i).is_none:
-                held = UNKNOWN
-            elif i in onsets:
-                held = drawn(chances, temperature, draw)
+            pitch = UNKNOWN
+            if i in onsets and not form.chord(bar.first + i).is_none:
+                pitch = drawn(chances, temperature, draw)
                 at, length = onsets[i]
-                events.append(Event(at, length, held, _velocity(bar, i)))
-            bassist.play(held)
+                events.append(Event(at, length, pitch, _velocity(bar, i)))
+            bassist.play(pitch)
     return events
 
 
