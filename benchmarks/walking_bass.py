@@ -9,7 +9,6 @@ lines played over the same changes. ``--run`` adds the learning curve of a train
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 from ngrams import Kind, NGram, mixture_weights
-from record import record
+from record import curve, record
 from walking_bass_shares import Counted, shares
 
 Ints = NDArray[np.int64]
@@ -225,16 +224,6 @@ def compare(lines: list[_corpus.Line], name: str, seeds: int) -> dict[str, Any]:
     for player, values in summary.items():
         print(player, values, f"of {len(rows)}")
     return {"shares": rows, f"shares, {len(rows)} in all": summary}
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """Step, training loss and figures of a run."""
-    entries: dict[int, dict[str, Any]] = {}
-    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
-        values = json.loads(line)
-        entry = entries.setdefault(values["step"], {"step": values["step"]})
-        entry |= values.get("losses", {}) | values.get("figures", {})
-    return [entries[step] for step in sorted(entries)]
 
 
 def chosen(lines: list[_corpus.Line], split: Split, trusted: bool | None = None) -> list[_corpus.Line]:

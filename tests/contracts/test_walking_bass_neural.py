@@ -13,7 +13,8 @@ from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre
 from contrafact.players import walking_bass_neural
 from contrafact.players._bass import HIGHEST, LOWEST
-from contrafact.players.walking_bass_neural import Bassist, drawn
+from contrafact.players._perform import chosen
+from contrafact.players.walking_bass_neural import Bassist
 from contrafact.players.walking_bass_neural._features import (
     COLUMNS,
     PITCHES,
@@ -150,7 +151,6 @@ def test_wrong_settings_are_refused() -> None:
 
 
 def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    walking_bass_neural._session.cache_clear()
     monkeypatch.setattr(walking_bass_neural, "COLUMNS", COLUMNS + 1)
     with pytest.raises(MissingError) as error:
         PLAYERS.build("walking_bass_neural")
@@ -160,10 +160,10 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
 def test_draws_follow_the_chances() -> None:
     chances = np.full(PITCHES, -30.0)
     chances[[2, 5]] = np.log([0.25, 0.75])
-    found = [drawn(chances, 1.0, d) - LOWEST for d in np.linspace(0.001, 0.999, 400)]
+    found = [chosen(chances, d) for d in np.linspace(0.001, 0.999, 400)]
     assert set(found) == {2, 5}
     assert np.mean(np.array(found) == 5) == pytest.approx(0.75, abs=0.01)
-    sharp = [drawn(chances, 0.5, d) - LOWEST for d in np.linspace(0.001, 0.999, 400)]
+    sharp = [chosen(chances / 0.5, d) for d in np.linspace(0.001, 0.999, 400)]
     assert np.mean(np.array(sharp) == 5) == pytest.approx(0.9, abs=0.01)
 
 

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
-from contrafact.players._bass import HIGHEST, LOWEST, final_note, halves, skips, touched
+from contrafact.players._bass import LOWEST, final_note, halves, skips, touched
 from contrafact.players._form import Bar, Feel, Form, plan
-from contrafact.players._perform import Event, perform, randomness
+from contrafact.players._perform import Event, chosen, perform, randomness
+from contrafact.players._recurrent import Stepper
 from contrafact.players.walking_bass_neural._features import COLUMNS, UNKNOWN, Changes, Reader, of_chords, places
 from contrafact.registry import Card
-from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 
 if TYPE_CHECKING:
@@ -85,14 +82,11 @@ class Bassist:
     """
 
     def __init__(self, session: InferenceSession, reader: Reader) -> None:
-        self._session, self._reader = session, reader
-        self._memory = np.zeros((1, session.get_inputs()[1].shape[1]), dtype=np.float32)
-        self._after = self._memory
+        self._network, self._reader = Stepper(session), reader
 
     def chances(self) -> Floats:
         """Log-likelihood of each pitch from `LOWEST` to `HIGHEST` on the next beat, up to a constant."""
-        given = {"rows": np.array([self._reader.row()], dtype=np.int64), "memory": self._memory}
-        answers, self._after = self._session.run(None, given)
+        (answers,) = self._network.ask(rows=np.array([self._reader.row()], dtype=np.int64))
         found: Floats = answers[0].astype(np.float64)[places(np.array(self._reader.targets()))].sum(axis=1)
         return found
 
@@ -101,7 +95,7 @@ class Bassist:
 
         The network's lines have a note a beat: it would take a held one that is told again for a repeated one.
         """
-        self._memory = self._after
+        self._network.go_on()
         self._reader.play(pitch)
 
 
@@ -112,7 +106,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(weights.find(config.weights))
+    session = weights.open_fitting(config.weights, COLUMNS)
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet, config.feel)
@@ -123,16 +117,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         return Part("bass", 32, perform(form, played, config.swing))
 
     return play
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path) -> InferenceSession:
-    session = open_session(path)
-    if session.get_inputs()[0].shape[1] != COLUMNS:
-        raise MissingError(
-            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
-        )
-    return session
 
 
 def changes_of(form: Form) -> Changes:
@@ -157,18 +141,11 @@ def _line(form: Form, bassist: Bassist, temperature: float, seed: int) -> list[E
             draw = float(draws.random())
             pitch = UNKNOWN
             if i in onsets and not form.chord(bar.first + i).is_none:
-                pitch = drawn(chances, temperature, draw)
+                pitch = LOWEST + chosen(chances / temperature, draw)
                 at, length = onsets[i]
                 events.append(Event(at, length, pitch, _velocity(bar, i)))
             bassist.play(pitch)
     return events
-
-
-def drawn(chances: Floats, temperature: float, draw: float) -> int:
-    """A pitch by its log-likelihood; ``draw`` in 0..1 decides."""
-    shares = np.exp((chances - chances.max()) / temperature)
-    at = int(np.searchsorted(np.cumsum(shares), draw * shares.sum(), side="right"))
-    return LOWEST + min(at, HIGHEST - LOWEST)
 
 
 def _rhythm(form: Form, bar: Bar, draws: np.random.Generator) -> list[tuple[int, tuple[float, float]]]:
