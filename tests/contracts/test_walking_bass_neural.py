@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -28,8 +29,9 @@ from contrafact.players.walking_bass_neural._features import (
     quality,
     repeats,
 )
+from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import PLAYERS
-from contrafact.score import Part, Score
+from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
 
 
@@ -120,6 +122,49 @@ def test_repeats_are_as_frequent_as_asked_for() -> None:
     assert found[1] > found[0] + 0.15
 
 
+def returns(notes: Sequence[Note]) -> float:
+    """Share of notes that were played before on the same beat of the four-bar loop."""
+    before: dict[int, set[int]] = {}
+    found = []
+    for n in notes:
+        heard = before.setdefault(round(n.onset_s / 0.4) % 16, set())
+        found.append(n.pitch in heard)
+        heard.add(n.pitch)
+    return float(np.mean(found))
+
+
+def test_recall_returns_to_what_was_played() -> None:
+    forgets, recalls = (
+        np.mean([returns(line(song(bars=48), s, recall=r, feel="four", density=0.0).notes) for s in range(3)])
+        for r in (0.0, 1.0)
+    )
+    assert recalls > forgets + 0.1
+
+
+def test_a_memory_gives_like_places_their_share() -> None:
+    memory, even = Memory(0.5), np.full(PITCHES, 1 / PITCHES)
+    for pitch in (40, 40, 43):
+        memory.keep(pitch, ["a"])
+    memory.keep(50, ["b"])
+    expected = 0.7 * even
+    expected[40 - LOWEST] += 0.2
+    expected[43 - LOWEST] += 0.1
+    assert memory.mixed(even, ["a", "c"]) == pytest.approx(expected)
+    both = memory.mixed(even, ["a", "b"])
+    assert both[50 - LOWEST] == pytest.approx(expected[50 - LOWEST] * 5 / 6 + 1 / 6)
+    assert Memory(0.0).mixed(even, ["a"]) == pytest.approx(even)
+
+
+def test_places_are_alike_by_chord_and_by_the_last_two_pitches() -> None:
+    reader, found = Reader(changes(["C:maj7", "F:7", "C:maj7", "F:7"])), []
+    for t in range(16):
+        found.append(reader.likenesses())
+        reader.play(40 + t % 4 if t < 8 else 50)
+    assert [t for t in range(16) if found[t][0] == found[1][0]] == [1, 9]
+    assert found[2][1] != found[6][1]  # the same two pitches over another root
+    assert found[11][1] == found[10][1]
+
+
 def test_roots_are_learned() -> None:
     assert np.mean([roots(song(), line(song(), seed, feel="four")) for seed in range(6)]) > 0.5
 
@@ -145,7 +190,13 @@ def test_no_chord_is_a_rest() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    for settings in ({"temperature": 0.0}, {"density": 2.0}, {"repeats": -0.1}, {"weights": "no_such_weights"}):
+    for settings in (
+        {"temperature": 0.0},
+        {"density": 2.0},
+        {"repeats": -0.1},
+        {"recall": 1.1},
+        {"weights": "no_such_weights"},
+    ):
         with pytest.raises(SettingsError):
             PLAYERS.build("walking_bass_neural", **settings)
 

@@ -1,7 +1,8 @@
 """A double bass that walks as recorded ones do: a recurrent network chooses each beat's note and draws decide.
 
 It sees the chords that sound, that come and that went, the place in bar and form, the tempo, and what was played, all
-relative to the chord's root. In two and in three it plays the rhythms of the rule player, with its own pitches.
+relative to the chord's root; and it returns to what it played at like places of the song. In two and in three it plays
+the rhythms of the rule player, with its own pitches.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contrafact.players._form import Bar, Feel, Form, plan
 from contrafact.players._perform import Event, chosen, perform, randomness
 from contrafact.players._recurrent import Stepper
 from contrafact.players.walking_bass_neural._features import COLUMNS, UNKNOWN, Changes, Reader, of_chords, places
+from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import Card
 from contrafact.score import Part, Score
 
@@ -47,6 +49,7 @@ class Config:
         feel: "two" or "four" throughout, or "auto": two in the head.
         temperature: of the draws; below 1 the likely notes become likelier.
         repeats: share of notes that repeat the one before, as far as the network obeys.
+        recall: 0..1, how much the chances follow what was played at like places of the song; see `Memory`.
         weights: name of weights that come along, or an ONNX file with its card beside it.
         width: of the network; follows from the card of the weights.
     """
@@ -56,6 +59,7 @@ class Config:
     feel: Feel = "auto"
     temperature: float = 1.0
     repeats: float = 0.15
+    recall: float = 0.4
     weights: str = "walking_bass"
     width: int = 128
 
@@ -64,6 +68,8 @@ class Config:
             raise ValueError("density must lie within 0 to 1")
         if not 0 <= self.repeats <= 1:
             raise ValueError("repeats must lie within 0 to 1")
+        if not 0 <= self.recall <= 1:
+            raise ValueError("recall must lie within 0 to 1")
         if not self.temperature > 0:
             raise ValueError("temperature must be above 0")
         if self.width < 1:
@@ -79,16 +85,18 @@ class Bassist:
     Args:
         session: of the exported network.
         reader: of the line.
+        recall: see `Config`.
     """
 
-    def __init__(self, session: InferenceSession, reader: Reader) -> None:
-        self._network, self._reader = Stepper(session), reader
+    def __init__(self, session: InferenceSession, reader: Reader, recall: float = 0.0) -> None:
+        self._network, self._reader, self._memory = Stepper(session), reader, Memory(recall)
 
     def chances(self) -> Floats:
-        """Log-likelihood of each pitch from `LOWEST` to `HIGHEST` on the next beat, up to a constant."""
+        """Log-likelihood of each pitch from `LOWEST` to `HIGHEST` on the next beat."""
         (answers,) = self._network.ask(rows=np.array([self._reader.row()], dtype=np.int64))
-        found: Floats = answers[0].astype(np.float64)[places(np.array(self._reader.targets()))].sum(axis=1)
-        return found
+        scores: Floats = answers[0].astype(np.float64)[places(np.array(self._reader.targets()))].sum(axis=1)
+        shares: Floats = np.exp(scores - np.logaddexp.reduce(scores))
+        return np.log(self._memory.mixed(shares, self._reader.likenesses()))
 
     def play(self, pitch: int) -> None:
         """On the next beat this pitch starts, or `UNKNOWN` where none does; after `chances` of that beat.
@@ -96,6 +104,8 @@ class Bassist:
         The network's lines have a note a beat: it would take a held one that is told again for a repeated one.
         """
         self._network.go_on()
+        if pitch != UNKNOWN:
+            self._memory.keep(pitch, self._reader.likenesses())
         self._reader.play(pitch)
 
 
@@ -111,7 +121,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet, config.feel)
         reader = Reader(changes_of(form), repeats=config.repeats)
-        events = _line(form, Bassist(session, reader), config.temperature, seed)
+        events = _line(form, Bassist(session, reader, config.recall), config.temperature, seed)
         last = events[-1].pitch if events else LOWEST
         played = touched(events, seed, PLAYER) + final_note(form, last) + skips(form, events, config.density, seed)
         return Part("bass", 32, perform(form, played, config.swing))
