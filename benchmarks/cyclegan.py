@@ -30,8 +30,7 @@ from contrafact.runtime import open_session
 from contrafact.score import Score
 from contrafact.theory.phrases import Roll, cut, is_full, outer_voices, place, starts
 from contrafact.theory.retime import retime
-from record import record
-from walking_bass import curve
+from record import curve, record
 
 NOISES = (0.0, 0.01, 0.1, 0.2, 0.3, 0.5)
 AT_ONCE = 256

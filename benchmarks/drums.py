@@ -11,7 +11,6 @@ shares of what they play. ``--run`` adds the learning curve of a training run.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from scipy.stats import wasserstein_distance
 from contrafact import weights
 from contrafact.data import groove_midi
 from contrafact.leadsheet import Chord, LeadSheet, Metre, Section
+from contrafact.players._recurrent import VELOCITIES, velocity_class
 from contrafact.players.jazz_drums_neural import Drummer, _corpus
 from contrafact.players.jazz_drums_neural._corpus import Take, table
 from contrafact.players.jazz_drums_neural._features import (
@@ -43,17 +43,15 @@ from contrafact.players.jazz_drums_neural._features import (
     SIZES,
     SLOTS,
     TOMS,
-    VELOCITIES,
     Course,
     late_class,
     lay,
-    velocity_class,
 )
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 from ngrams import Kind, NGram, mixture_weights
-from record import record
+from record import curve, record
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -352,16 +350,6 @@ def compare(takes: list[Take], name: str, seeds: int) -> dict[str, Any]:
 def played(take: Take) -> Played:
     """A drummer's take."""
     return Played(take.velocities, take.late_s, int(groove_midi.table()[take.name].metre[0]))
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """Step, training losses and figures of a run."""
-    entries: dict[int, dict[str, Any]] = {}
-    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
-        values = json.loads(line)
-        entry = entries.setdefault(values["step"], {"step": values["step"]})
-        entry |= values.get("losses", {}) | values.get("figures", {})
-    return [entries[step] for step in sorted(entries)]
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ from contrafact.style import load
 from contrafact.theory.chords import parse
 from contrafact.theory.retime import retime
 from ngrams import NGram
-from record import RESULTS, record
+from record import RESULTS, curve, record
 
 Floats = NDArray[np.float64]
 SONGS = 20
@@ -190,16 +190,6 @@ def judged(judge: NGram, sheet: LeadSheet) -> float:
     specs = [parse(c.symbol) for c in sheet.chords]
     made = steps([(s.root, int(FAMILY[written(s)])) for s in specs if not s.is_none])
     return float(np.mean([-np.log(judge.probabilities(before)[token]) for before, token in made]))
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """Step, training loss and figures of a run."""
-    entries: dict[int, dict[str, Any]] = {}
-    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
-        values = json.loads(line)
-        entry = entries.setdefault(values["step"], {"step": values["step"]})
-        entry |= values.get("losses", {}) | values.get("figures", {})
-    return [entries[step] for step in sorted(entries)]
 
 
 def main() -> None:

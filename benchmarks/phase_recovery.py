@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from contrafact.metrics.sound import spectral_convergence_db
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
-from record import record
+from record import curve, record
 from vocoder import songs
-from walking_bass import curve
 
 Floats = NDArray[np.float32]
 SAMPLE_RATE = 22_050

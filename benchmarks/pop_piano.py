@@ -14,7 +14,6 @@ curve of a training run.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from contrafact import weights
 from contrafact.data import pop909
 from contrafact.leadsheet import LeadSheet
 from contrafact.metrics.style import score_all, statistics, style_score
+from contrafact.players._recurrent import VELOCITIES, VELOCITY_STEP, velocity_class
 from contrafact.players.pop_piano import Pianist, _corpus
 from contrafact.players.pop_piano._corpus import Take, laid
 from contrafact.players.pop_piano._features import (
@@ -43,19 +43,16 @@ from contrafact.players.pop_piano._features import (
     SHAPE,
     SIZES,
     STOP,
-    VELOCITIES,
-    VELOCITY_STEP,
     Course,
     Played,
     frame_of,
     length_class,
-    velocity_class,
 )
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Note, Part, Score
 from ngrams import Kind, chained, mixture_weights
-from record import record
+from record import curve, record
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -450,16 +447,6 @@ def temperatures(valid: list[Take], name: str) -> dict[str, dict[str, float]]:
         found[str(temperature)] = distances(people, samples(hearings)) | shares(hearings)
         print(temperature, {k: round(v, 3) for k, v in found[str(temperature)].items()}, flush=True)
     return found
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """Step, training losses and figures of a run."""
-    entries: dict[int, dict[str, Any]] = {}
-    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
-        values = json.loads(line)
-        entry = entries.setdefault(values["step"], {"step": values["step"]})
-        entry |= values.get("losses", {}) | values.get("figures", {})
-    return [entries[step] for step in sorted(entries)]
 
 
 def playing(name: str, seeds: int) -> dict[str, Any]:

@@ -36,6 +36,16 @@ def record(name: str, result: dict[str, Any]) -> Path:
     return path
 
 
+def curve(run: Path) -> list[dict[str, Any]]:
+    """Step, training losses and figures of a run."""
+    entries: dict[int, dict[str, Any]] = {}
+    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
+        values = json.loads(line)
+        entry = entries.setdefault(values["step"], {"step": values["step"]})
+        entry |= values.get("losses", {}) | values.get("figures", {})
+    return [entries[step] for step in sorted(entries)]
+
+
 def _curves(known: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """Learning curves that ``result`` lacks, and where they come from."""
     kept = {k: v for k, v in known.items() if k.startswith("curve") and k not in result}

@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from contrafact.metrics.sound import RESOLUTIONS, evaluate
 from contrafact.representation import Representation
 from contrafact.vocoders import griffin_lim, vocos
-from record import record
-from walking_bass import curve
+from record import curve, record
 
 Floats = NDArray[np.float32]
 EXCERPT_S = 10.0

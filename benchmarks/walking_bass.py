@@ -9,7 +9,6 @@ lines played over the same changes. ``--run`` adds the learning curve of a train
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,17 +23,19 @@ from contrafact import weights
 from contrafact.data import wjazzd
 from contrafact.data.corpus import Split
 from contrafact.players._bass import LOWEST
-from contrafact.players.walking_bass_neural import Bassist, _corpus
+from contrafact.players.walking_bass_neural import Bassist, Config, _corpus
 from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, Reader, encode
+from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 from ngrams import Kind, NGram, mixture_weights
-from record import record
+from record import curve, record
 from walking_bass_shares import Counted, shares
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Lines = list[_corpus.Line]
 MOVES = 2 * PITCHES - 1
 CHAINS = {
     "moves": ("move_1", "move_2", "move_3", "move_4"),
@@ -52,6 +53,7 @@ CHAINS = {
 CACHED = "recalled"
 """The one that looks up what was played when the same chord came last, which an n-gram proper does not."""
 DISCOUNTS = (0.8, 0.9, 0.97)
+RECALLS = (0.0, 0.2, 0.4, 0.6)
 FEWEST = 100
 """Cases of the musicians below which a share is left out: its own error would be as large as what is looked for."""
 KINDS: tuple[Kind, ...] = ("kneser-ney", "plain")
@@ -66,7 +68,7 @@ class Events:
     pitches: Ints
 
 
-def events(lines: list[_corpus.Line]) -> Events:
+def events(lines: Lines) -> Events:
     """All notes of lines in one table."""
     tables = []
     for line in lines:
@@ -135,40 +137,65 @@ def tuned(names: tuple[str, ...], seen: Events, valid: Events, tests: dict[str, 
     return Baseline(settings, likelihoods(model, names, valid), found)
 
 
-def baselines(train: dict[str, Events], valid: Events, tests: dict[str, Events]) -> dict[str, Any]:
-    """Every chain with every material, and mixtures of all, with and without the cached one; surprise in nats."""
+def baselines(train: dict[str, Lines], valid: Lines, tests: dict[str, Lines]) -> dict[str, Any]:
+    """Every chain with every material, and mixtures of all: without the cached one, with it, and with the network's
+    memory too; surprise in nats."""
     found: dict[str, Baseline] = {}
-    for (name, names), (kind, seen) in product(CHAINS.items(), train.items()):
-        found[f"{name} ({kind})"] = made = tuned(names, seen, valid, tests)
+    counted, tuning = {kind: events(lines) for kind, lines in train.items()}, events(valid)
+    asked = {name: events(lines) for name, lines in tests.items()}
+    for (name, names), (kind, seen) in product(CHAINS.items(), counted.items()):
+        found[f"{name} ({kind})"] = made = tuned(names, seen, tuning, asked)
         print(f"{name} ({kind})", made.row, flush=True)
-    proper = {name: made for name, made in found.items() if not name.startswith(CACHED)}
+    proper = [made for name, made in found.items() if not name.startswith(CACHED)]
+    whole = mixture(list(found.values()))
+    remembering = [remembered(whole, recall, valid, tests) for recall in RECALLS]
     together = {
-        "best": min((made.row for made in proper.values()), key=lambda row: row["valid"]),
-        "mixture": mixture(list(proper.values())),
-        "mixture with cache": mixture(list(found.values())),
+        "best": min(proper, key=lambda made: nats(made.valid)),
+        "mixture": mixture(proper),
+        "mixture with cache": whole,
+        "mixture with cache and memory": min(remembering, key=lambda made: nats(made.valid)),
     }
     return {
         "n-grams": {name: made.row for name, made in found.items()},
-        "n-grams together": {name: {k: row[k] for k in ("valid", *tests)} for name, row in together.items()},
+        "n-grams together": {name: {k: made.row[k] for k in ("valid", *tests)} for name, made in together.items()},
     }
 
 
-def mixture(models: list[Baseline]) -> dict[str, float]:
-    """Surprise of the mixture that is best on the validation split."""
+def mixture(models: list[Baseline]) -> Baseline:
+    """The mixture that is best on the validation split."""
     shares_of = mixture_weights(np.stack([m.valid for m in models]))
-    tests = {t: nats(shares_of @ np.stack([m.tests[t] for m in models])) for t in models[0].tests}
-    return {"valid": nats(shares_of @ np.stack([m.valid for m in models])), **tests}
+    tests = {t: shares_of @ np.stack([m.tests[t] for m in models]) for t in models[0].tests}
+    return Baseline({}, shares_of @ np.stack([m.valid for m in models]), tests)
 
 
-def surprise(path: Path, lines: list[_corpus.Line]) -> float:
+def remembered(model: Baseline, recall: float, valid: Lines, tests: dict[str, Lines]) -> Baseline:
+    """A model beside the memory that the network has."""
+
+    def mixed(lines: Lines, likelihood: Floats) -> Floats:
+        given, found = iter(likelihood), []
+        for line in lines:
+            reader, memory = Reader(line.changes), Memory(recall)
+            for pitch in line.pitches:
+                if pitch != UNKNOWN:
+                    own = np.where(np.arange(PITCHES) == pitch - LOWEST, next(given), 0.0)
+                    found.append(memory.mixed(own, reader.likenesses())[pitch - LOWEST])
+                    memory.keep(pitch, reader.likenesses())
+                reader.play(pitch)
+        return np.array(found)
+
+    of_tests = {name: mixed(lines, model.tests[name]) for name, lines in tests.items()}
+    return Baseline({"recall": recall}, mixed(valid, model.valid), of_tests)
+
+
+def surprise(path: Path, lines: Lines, recall: float) -> float:
     """Mean negative log-likelihood in nats of the notes of lines, played beat by beat on the exported network."""
     session, found = open_session(path), []
     for line in lines:
-        bassist = Bassist(session, Reader(line.changes, line.trusted))
+        bassist = Bassist(session, Reader(line.changes, line.trusted), recall)
         for pitch in line.pitches:
             chances = bassist.chances()
             if pitch != UNKNOWN:
-                found.append(np.logaddexp.reduce(chances) - chances[pitch - LOWEST])
+                found.append(-chances[pitch - LOWEST])
             bassist.play(pitch)
     return float(np.mean(found))
 
@@ -182,7 +209,7 @@ def on_beats(solo: wjazzd.Solo, part: Part) -> list[int]:
     return pitches
 
 
-def played(player: Callable[..., Part], lines: list[_corpus.Line], seeds: int) -> tuple[Counted, float]:
+def played(player: Callable[..., Part], lines: Lines, seeds: int) -> tuple[Counted, float]:
     """Shares of what a player plays over the lines' changes, where the recording has notes; and its CPU time in s."""
     found, used = [], 0.0
     for line, seed in product(lines, range(seeds)):
@@ -196,13 +223,14 @@ def played(player: Callable[..., Part], lines: list[_corpus.Line], seeds: int) -
     return shares(found), used
 
 
-def compare(lines: list[_corpus.Line], name: str, seeds: int) -> dict[str, Any]:
+def compare(lines: Lines, name: str, seeds: int) -> dict[str, Any]:
     """Shares of musicians, rule player and network side by side."""
     musicians = shares([(line.changes, line.pitches) for line in lines])
     settings = {"feel": "four", "density": 0.0}
     players = {"rule": PLAYERS.build("walking_bass", **settings)}
     players["neural"] = PLAYERS.build("walking_bass_neural", weights=name, **settings)
-    cooler = PLAYERS.module("walking_bass_neural").Config().temperature - 0.2
+    cooler = Config().temperature - 0.2
+    players["neural, no recall"] = PLAYERS.build("walking_bass_neural", weights=name, recall=0.0, **settings)
     players[f"neural, temperature {cooler:g}"] = PLAYERS.build(
         "walking_bass_neural", weights=name, temperature=cooler, **settings
     )
@@ -227,22 +255,12 @@ def compare(lines: list[_corpus.Line], name: str, seeds: int) -> dict[str, Any]:
     return {"shares": rows, f"shares, {len(rows)} in all": summary}
 
 
-def curve(run: Path) -> list[dict[str, Any]]:
-    """Step, training loss and figures of a run."""
-    entries: dict[int, dict[str, Any]] = {}
-    for line in (run / "log.jsonl").read_text("utf-8").splitlines():
-        values = json.loads(line)
-        entry = entries.setdefault(values["step"], {"step": values["step"]})
-        entry |= values.get("losses", {}) | values.get("figures", {})
-    return [entries[step] for step in sorted(entries)]
-
-
-def chosen(lines: list[_corpus.Line], split: Split, trusted: bool | None = None) -> list[_corpus.Line]:
+def chosen(lines: Lines, split: Split, trusted: bool | None = None) -> Lines:
     """Lines of a split."""
     return [x for x in lines if x.split == split and x.notes and trusted in (None, x.trusted)]
 
 
-def material(lines: list[_corpus.Line]) -> Iterator[tuple[str, list[_corpus.Line]]]:
+def material(lines: Lines) -> Iterator[tuple[str, Lines]]:
     """What the n-grams count: all training lines, or only those whose pitches are trusted."""
     yield "all", chosen(lines, "train")
     yield "trusted", chosen(lines, "train", True)
@@ -260,16 +278,15 @@ def main() -> None:
     lines = list(_corpus.lines())
     tests = {"trusted": chosen(lines, "test", True), "all": chosen(lines, "test")}
     result: dict[str, Any] = {"notes": {name: sum(x.notes for x in found) for name, found in tests.items()}}
-    result["neural"] = {name: surprise(path, found) for name, found in tests.items()}
-    print("neural", result["neural"], flush=True)
+    valid, recall = chosen(lines, "valid", True), Config().recall
+    result["neural"] = {name: surprise(path, found, recall) for name, found in tests.items()}
+    result["neural, no recall"] = {name: surprise(path, found, 0.0) for name, found in tests.items()}
+    result["recall, validation lines"] = {f"{r:g}": surprise(path, valid, r) for r in RECALLS}
+    print(result, flush=True)
     walked = [x for x in tests["trusted"] if x.changes.beats_per_bar == 4]
     result["seeds"] = options.seeds
     result |= compare(walked, options.weights, options.seeds)
-    result |= baselines(
-        {name: events(found) for name, found in material(lines)},
-        events(chosen(lines, "valid", True)),
-        {name: events(found) for name, found in tests.items()},
-    )
+    result |= baselines(dict(material(lines)), valid, tests)
     result["lower than n-grams"] = {
         name: {t: 1 - result["neural"][t] / row[t] for t in tests} for name, row in result["n-grams together"].items()
     }

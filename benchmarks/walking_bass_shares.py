@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from contrafact.players.walking_bass_neural._features import UNKNOWN, Changes
+from contrafact.players.walking_bass_neural._features import UNKNOWN, Changes, Likeness, Reader
 
 Counted = dict[str, tuple[float, int]]
 """Share and number of cases."""
@@ -32,6 +32,7 @@ def shares(lines: Sequence[tuple[Changes, list[int]]]) -> Counted:
         _degrees(changes, pitches, cases)
         _moves(pitches, cases)
         _approaches(changes, pitches, cases)
+        _returns(changes, pitches, cases)
     return {name: (float(np.mean(values)), len(values)) for name, values in sorted(cases.items())}
 
 
@@ -85,3 +86,17 @@ def _approaches(changes: Changes, pitches: list[int], cases: dict[str, list[bool
         cases["approach: whole tone"].append(abs(move) == 2)
         cases["approach: dominant"].append(move % 12 == 5)
         cases["approach: same pitch class"].append(move % 12 == 0)
+
+
+def _returns(changes: Changes, pitches: list[int], cases: dict[str, list[bool]]) -> None:
+    """How often a pitch is one of those that were played at like places."""
+    reader, before = Reader(changes), defaultdict[Likeness, set[int]](set)
+    for pitch in pitches:
+        if pitch != UNKNOWN:
+            for name, likeness in zip(
+                ("to the place in the chord", "after two pitches"), reader.likenesses(), strict=True
+            ):
+                if before[likeness]:
+                    cases[f"returns {name}"].append(pitch in before[likeness])
+                before[likeness].add(pitch)
+        reader.play(pitch)

@@ -19,6 +19,7 @@ from contrafact.players import _kit as kit
 from contrafact.players import jazz_drums_neural
 from contrafact.players._form import plan
 from contrafact.players._perform import Event, within
+from contrafact.players._recurrent import VELOCITIES, velocity_class
 from contrafact.players.jazz_drums_neural import MUST, NEVER, Config, centred, drawn_hits, rules
 from contrafact.players.jazz_drums_neural._features import (
     COLUMNS,
@@ -39,14 +40,12 @@ from contrafact.players.jazz_drums_neural._features import (
     SIZES,
     SLOTS,
     THIRDS,
-    VELOCITIES,
     Reader,
     Told,
     course,
     late_class,
     lay,
     told_of,
-    velocity_class,
 )
 from contrafact.registry import PLAYERS
 from contrafact.score import Part, Score
@@ -239,7 +238,6 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
 
 
 def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    jazz_drums_neural._session.cache_clear()
     monkeypatch.setattr(jazz_drums_neural, "FEATURES", FEATURES + 1)
     with pytest.raises(MissingError) as error:
         PLAYERS.build("jazz_drums_neural")

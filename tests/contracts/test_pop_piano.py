@@ -165,7 +165,6 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
 
 
 def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    pop_piano._session.cache_clear()
     monkeypatch.setattr(pop_piano, "COLUMNS", COLUMNS + 1)
     with pytest.raises(MissingError) as error:
         PLAYERS.build("pop_piano")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,7 +14,8 @@ from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre
 from contrafact.players import walking_bass_neural
 from contrafact.players._bass import HIGHEST, LOWEST
-from contrafact.players.walking_bass_neural import drawn
+from contrafact.players._perform import chosen
+from contrafact.players.walking_bass_neural import Bassist
 from contrafact.players.walking_bass_neural._features import (
     COLUMNS,
     PITCHES,
@@ -27,8 +29,9 @@ from contrafact.players.walking_bass_neural._features import (
     quality,
     repeats,
 )
+from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import PLAYERS
-from contrafact.score import Part, Score
+from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
 
 
@@ -83,6 +86,20 @@ def test_in_two_there_are_fewer_notes() -> None:
     assert len(line(song(), feel="two").notes) < 0.8 * len(line(song(), feel="four").notes)
 
 
+def test_the_network_is_told_of_a_held_note_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    class Noting(Bassist):
+        def play(self, pitch: int) -> None:
+            told.append(pitch)
+            super().play(pitch)
+
+    monkeypatch.setattr(walking_bass_neural, "Bassist", Noting)
+    part = line(song(), feel="two", density=0.0)
+    assert UNKNOWN in told
+    assert [pitch for pitch in told if pitch != UNKNOWN] == [n.pitch for n in part.notes[:-1]]
+
+
 def test_a_seed_repeats_and_another_differs() -> None:
     assert line(song(), 1) == line(song(), 1)
     assert [n.pitch for n in line(song(), 1).notes] != [n.pitch for n in line(song(), 2).notes]
@@ -103,6 +120,49 @@ def test_repeats_are_as_frequent_as_asked_for() -> None:
         found.append(np.mean([repeats([n.pitch for n in notes]) for notes in played]))
     assert found[0] < 0.2
     assert found[1] > found[0] + 0.15
+
+
+def returns(notes: Sequence[Note]) -> float:
+    """Share of notes that were played before on the same beat of the four-bar loop."""
+    before: dict[int, set[int]] = {}
+    found = []
+    for n in notes:
+        heard = before.setdefault(round(n.onset_s / 0.4) % 16, set())
+        found.append(n.pitch in heard)
+        heard.add(n.pitch)
+    return float(np.mean(found))
+
+
+def test_recall_returns_to_what_was_played() -> None:
+    forgets, recalls = (
+        np.mean([returns(line(song(bars=48), s, recall=r, feel="four", density=0.0).notes) for s in range(3)])
+        for r in (0.0, 1.0)
+    )
+    assert recalls > forgets + 0.1
+
+
+def test_a_memory_gives_like_places_their_share() -> None:
+    memory, even = Memory(0.5), np.full(PITCHES, 1 / PITCHES)
+    for pitch in (40, 40, 43):
+        memory.keep(pitch, ["a"])
+    memory.keep(50, ["b"])
+    expected = 0.7 * even
+    expected[40 - LOWEST] += 0.2
+    expected[43 - LOWEST] += 0.1
+    assert memory.mixed(even, ["a", "c"]) == pytest.approx(expected)
+    both = memory.mixed(even, ["a", "b"])
+    assert both[50 - LOWEST] == pytest.approx(expected[50 - LOWEST] * 5 / 6 + 1 / 6)
+    assert Memory(0.0).mixed(even, ["a"]) == pytest.approx(even)
+
+
+def test_places_are_alike_by_chord_and_by_the_last_two_pitches() -> None:
+    reader, found = Reader(changes(["C:maj7", "F:7", "C:maj7", "F:7"])), []
+    for t in range(16):
+        found.append(reader.likenesses())
+        reader.play(40 + t % 4 if t < 8 else 50)
+    assert [t for t in range(16) if found[t][0] == found[1][0]] == [1, 9]
+    assert found[2][1] != found[6][1]  # the same two pitches over another root
+    assert found[11][1] == found[10][1]
 
 
 def test_roots_are_learned() -> None:
@@ -130,13 +190,18 @@ def test_no_chord_is_a_rest() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    for settings in ({"temperature": 0.0}, {"density": 2.0}, {"repeats": -0.1}, {"weights": "no_such_weights"}):
+    for settings in (
+        {"temperature": 0.0},
+        {"density": 2.0},
+        {"repeats": -0.1},
+        {"recall": 1.1},
+        {"weights": "no_such_weights"},
+    ):
         with pytest.raises(SettingsError):
             PLAYERS.build("walking_bass_neural", **settings)
 
 
 def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    walking_bass_neural._session.cache_clear()
     monkeypatch.setattr(walking_bass_neural, "COLUMNS", COLUMNS + 1)
     with pytest.raises(MissingError) as error:
         PLAYERS.build("walking_bass_neural")
@@ -146,10 +211,10 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
 def test_draws_follow_the_chances() -> None:
     chances = np.full(PITCHES, -30.0)
     chances[[2, 5]] = np.log([0.25, 0.75])
-    found = [drawn(chances, 1.0, d) - LOWEST for d in np.linspace(0.001, 0.999, 400)]
+    found = [chosen(chances, d) for d in np.linspace(0.001, 0.999, 400)]
     assert set(found) == {2, 5}
     assert np.mean(np.array(found) == 5) == pytest.approx(0.75, abs=0.01)
-    sharp = [drawn(chances, 0.5, d) - LOWEST for d in np.linspace(0.001, 0.999, 400)]
+    sharp = [chosen(chances / 0.5, d) for d in np.linspace(0.001, 0.999, 400)]
     assert np.mean(np.array(sharp) == 5) == pytest.approx(0.9, abs=0.01)
 
 

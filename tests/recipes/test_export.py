@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from contrafact.errors import InputError, MissingError, SettingsError, TrainingE
 from contrafact.runtime import open_session
 from contrafact.training import export
 from contrafact.training.game import Exportable
+from contrafact.training.loop import CHECKPOINTS
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,7 @@ def test_shipped_weights_are_whole_and_carded(name) -> None:
     assert card.license
     assert card.trained_on
     assert card.largest_difference <= export.TOLERANCE
+    assert card.recipe["loop"]["steps"] == card.step
 
 
 def test_shipped_weights_stay_small() -> None:
@@ -134,6 +137,14 @@ def test_files_do_not_tell_where_the_source_text_lay(tmp_path) -> None:
     for name, data in (made | shipped).items():
         assert b"stack_trace" not in data, name
         assert b".py" not in data, name
+
+
+def test_cards_tell_the_steps_done_of_a_run_that_ended_early(run, tmp_path) -> None:
+    copytree(run, tmp_path / "run")
+    for file in (tmp_path / "run" / CHECKPOINTS).glob("*6*"):
+        file.unlink()
+    card = export.export(tmp_path / "run", tmp_path / "toy.onnx", method=toy.METHOD)
+    assert card.step == card.recipe["loop"]["steps"] == 4
 
 
 def test_cards_do_not_tell_where_runs_lay(run, tmp_path) -> None:

@@ -107,6 +107,11 @@ def test_shares_of_a_line_whose_shares_are_known(ngrams) -> None:
     assert found["move: repeat"] == (pytest.approx(1 / 7), 7)
     assert found["turns after a leap"] == (1.0, 1)
     assert found["approach: semitone"] == (1.0, 1)
+    again = of_chords(tuple(parse("C:maj7") for _ in range(8)), beat, 4, beat * 0, beat * 0, 150.0)
+    assert shares([(again, [36, 40, 43, 45, 36, 40, 43, 47])])["returns after two pitches"] == (0.5, 2)
+    twice = of_chords((*chords, *chords), np.arange(16) % 4, 4, np.zeros(16, int), np.zeros(16, int), 150.0)
+    found = shares([(twice, [36] * 4 + [41] * 4 + [36, 37, 36, 36] + [41] * 4)])
+    assert found["returns to the place in the chord"] == (0.75, 4)
 
 
 @pytest.mark.parametrize("kind", ["kneser-ney", "plain"])

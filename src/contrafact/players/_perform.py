@@ -85,6 +85,12 @@ def randomness(seed: int, player: int, bar: int) -> np.random.Generator:
     return np.random.default_rng((abs(seed), player, bar))
 
 
+def chosen(scores: Floats, draw: float) -> int:
+    """One of the classes, by their scores (classes,); ``draw`` in 0..1 decides."""
+    shares = np.exp(scores - scores.max())
+    return min(int(np.searchsorted(np.cumsum(shares), draw * shares.sum(), side="right")), len(shares) - 1)
+
+
 def within(scores: Floats, draw: float) -> float:
     """A number from 0 to the count of classes, by their scores (classes,), even inside each; ``draw`` decides."""
     shares = np.exp(scores - scores.max())

@@ -9,7 +9,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,7 +117,7 @@ def export(
         sha256=hashlib.sha256(data).hexdigest(),
         method=trained.recipe.method,
         config=asdict(config),
-        recipe=_without_places(asdict(trained.recipe)),
+        recipe=_without_places(asdict(_as_done(trained))),
         step=trained.step,
         parameters=sum(p.numel() for network in trained.networks.values() for p in network.parameters()),
         trained_on=trained.recipe.trained_on,
@@ -132,6 +132,11 @@ def export(
     write_bytes(target, data)
     write_text(target.with_suffix(".json"), json.dumps(asdict(card), indent=1) + "\n")
     return card
+
+
+def _as_done(trained: Trained) -> Recipe:
+    """The recipe with the steps that were done and no more: it trains these weights."""
+    return replace(trained.recipe, loop=replace(trained.recipe.loop, steps=trained.step))
 
 
 def _without_places(values: Any) -> Any:

@@ -37,7 +37,7 @@ class WeightsCard:
         sha256: of that file.
         method: family and entry, such as "vocoders/vocos".
         config: the method's settings that fit the weights.
-        recipe: the experiment, with all its settings.
+        recipe: the experiment, with all its settings; it ends with the steps that were done.
         step: training steps done.
         parameters: numbers learned.
         trained_on: the material.
@@ -158,6 +158,26 @@ def open_network(name_or_file: str, kind: type[T], threads: int = 1) -> tuple[In
     name, folder = place(name_or_file)
     settings = from_mapping(kind, card(name, folder).config, name)
     return open_session(locate(name, folder), threads), settings
+
+
+def open_fitting(name_or_file: str, *columns: int) -> InferenceSession:
+    """The network of `find`, opened once, whose first inputs must have so many columns.
+
+    Raises:
+        SettingsError, MissingError: as `locate`; MissingError WEIGHTS_OTHER too, of another network.
+    """
+    path = find(name_or_file)
+    session = _session(path)
+    if [given.shape[1] for given in session.get_inputs()[: len(columns)]] != [*columns]:
+        raise MissingError(
+            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
+        )
+    return session
+
+
+@lru_cache(maxsize=16)
+def _session(path: Path) -> InferenceSession:
+    return open_session(path)
 
 
 @lru_cache(maxsize=32)

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.errors import MissingError
 from contrafact.harmonizers.jazz_neural._field import Field
 from contrafact.harmonizers.jazz_neural._outline import COLUMNS, Seen, encode, outline
 from contrafact.harmonizers.jazz_neural._vocabulary import moves_of_played, steps, ways
 from contrafact.leadsheet import LeadSheet
 from contrafact.registry import Card
-from contrafact.runtime import open_session
 from contrafact.theory import progression as p
 from contrafact.theory.reharmonize import Potentials, Prices, Reharmonization, StyleName, reharmonize, variety
 from contrafact.theory.slots import Slot
@@ -79,7 +75,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, float, int], LeadSh
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(weights.find(config.weights))
+    session = weights.open_fitting(config.weights, COLUMNS)
 
     def harmonize(sheet: LeadSheet, amount: float, seed: int) -> LeadSheet:
         def weigh(slots: Sequence[Slot]) -> Potentials:
@@ -89,16 +85,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, float, int], LeadSh
         return reharmonize(sheet, Reharmonization(amount, config.style), seed, weigh)
 
     return harmonize
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path) -> InferenceSession:
-    session = open_session(path)
-    if session.get_inputs()[0].shape[1] != COLUMNS:
-        raise MissingError(
-            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
-        )
-    return session
 
 
 def field(session: InferenceSession, seen: Seen) -> Field:

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Bar, Form, plan
 from contrafact.players._kit import FILL, ending, fill_length
 from contrafact.players._perform import Event, perform, randomness, within
+from contrafact.players._recurrent import VELOCITIES, VELOCITY_STEP, Stepper
 from contrafact.players.jazz_drums_neural._features import (
     CLOSED,
     COLUMNS,
@@ -44,8 +42,6 @@ from contrafact.players.jazz_drums_neural._features import (
     SLOTS,
     TALK,
     THIRDS,
-    VELOCITIES,
-    VELOCITY_STEP,
     Course,
     Floats,
     Ints,
@@ -56,7 +52,6 @@ from contrafact.players.jazz_drums_neural._features import (
     talk_class,
 )
 from contrafact.registry import Card
-from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 from contrafact.theory.swing import swing_phase
 
@@ -129,31 +124,30 @@ class Drummer:
     def __init__(self, session: InferenceSession, along: Course, guidance: float = 0.0) -> None:
         told, untold = along.rows, along.hidden((*GENRE, *SHAPE))
         self._rows = np.stack([told, untold] if guidance else [told], axis=1)
-        self._session, self._guidance, self._t = session, guidance, 0
+        self._guidance, self._t = guidance, 0
         self._reader = Reader(along.recalled)
         views = self._rows.shape[1]
         self._silence = np.zeros((views, COUNT), dtype=np.float32)
-        self._memory = np.zeros((views, session.get_inputs()[3].shape[1]), dtype=np.float32)
+        self._network = Stepper(session, views)
         self._given: dict[str, NDArray[Any]] = {}
-        self._after = self._memory
 
     def hit_scores(self) -> Floats:
         """Scores of the hits at the next place (`HITS`,)."""
         features = np.broadcast_to(self._reader.features(), (len(self._silence), FEATURES))
-        self._given = {"rows": self._rows[self._t], "features": features, "memory": self._memory}
-        hits, _, self._after = self._session.run(None, {**self._given, "hits": self._silence})
+        self._given = {"rows": self._rows[self._t], "features": features}
+        hits, _ = self._network.ask(**self._given, hits=self._silence)
         return self._guided(hits)
 
     def touch_scores(self, hits: NDArray[np.bool_]) -> Floats:
         """Scores of velocity and lateness (`COUNT`, classes) of hits (`COUNT`,) at that place; after `hit_scores`."""
-        given = {**self._given, "hits": np.broadcast_to(hits.astype(np.float32), self._silence.shape)}
-        _, touch, _ = self._session.run(None, given)
+        struck = np.broadcast_to(hits.astype(np.float32), self._silence.shape)
+        _, touch = self._network.ask(**self._given, hits=struck)
         found: Floats = self._guided(touch).reshape(COUNT, VELOCITIES + LATES)
         return found
 
     def play(self, velocities: Ints, late_s: Floats) -> None:
         """That place has these velocities (`COUNT`,), 0 for no hit, and lateness (`COUNT`,); after `hit_scores`."""
-        self._memory = self._after
+        self._network.go_on()
         self._reader.play(velocities, late_s)
         self._t += 1
 
@@ -170,7 +164,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(weights.find(config.weights))
+    session = weights.open_fitting(config.weights, COLUMNS, FEATURES, COUNT)
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet)
@@ -179,16 +173,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         return Part("drums", 32, perform(form, centred(events) + ending(form), config.swing), is_drums=True)
 
     return play
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path) -> InferenceSession:
-    session = open_session(path)
-    if [given.shape[1] for given in session.get_inputs()[:3]] != [COLUMNS, FEATURES, COUNT]:
-        raise MissingError(
-            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
-        )
-    return session
 
 
 def course_of(form: Form, config: Config, seed: int) -> Course:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.players import _kit as kit
+from contrafact.players._recurrent import METRES, VELOCITIES, slot_before
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -131,7 +132,6 @@ GENRE = tuple(list(SIZES).index(name) for name in ("style", "tempo", "swing"))
 """Columns of what is known of a whole song."""
 SHAPE = tuple(list(SIZES).index(name) for name in ("lead", "energy", "talk", "fill", "after"))
 """Columns of what is asked of a bar or beat; in training they tell what was played there."""
-METRES = {4: 1, 3: 2, 2: 3}
 
 
 @dataclass(frozen=True)
@@ -192,15 +192,9 @@ def course(bars: Sequence[Told], beats_per_bar: int, style: str, tempo_bpm: floa
             for place in range(SLOTS):
                 metre = METRES.get(beats_per_bar, 0)
                 rows.append((place, min(beat, 7), left, metre, bar.place % 8, *genre, *shape))
-                recalled.append([_recalled(starts, number, back, SLOTS * beat + place) for back in (1, 2, 4)])
+                recalled.append([slot_before(starts, number, back, SLOTS * beat + place) for back in (1, 2, 4)])
     found = (np.array(rows, dtype=np.int64), np.array(recalled, dtype=np.int64))
     return Course(found[0].reshape(-1, COLUMNS), found[1].reshape(-1, 3))
-
-
-def _recalled(starts: Ints, bar: int, back: int, inside: int) -> int:
-    if bar < back or inside >= starts[bar - back + 1] - starts[bar - back]:
-        return -1
-    return int(starts[bar - back]) + inside
 
 
 FEATURES = 12 * COUNT
@@ -296,17 +290,10 @@ LATER, EARLIER = np.tril_indices(COUNT, -1)
 """Of each pair, the voice that is decided later, and the one that it depends on."""
 HITS = COUNT + PAIRS
 """Answers about hits: a score for each voice, and what each pair adds to the later one's where the earlier is hit."""
-VELOCITY_STEP = 8
-VELOCITIES = 128 // VELOCITY_STEP
 LATE_STEP_S = 0.006
 LATES = 21
 TOUCH = COUNT * (VELOCITIES + LATES)
 """Answers about touch: scores of each voice's classes of velocity, then of lateness."""
-
-
-def velocity_class(velocity: Ints) -> Ints:
-    """Class of MIDI velocities."""
-    return velocity // VELOCITY_STEP
 
 
 def late_class(late_s: Floats) -> Ints:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
+from contrafact.nn.recurrent import forgotten, stepped
+from contrafact.players._recurrent import VELOCITIES, VELOCITY_STEP
 from contrafact.players.jazz_drums_neural import Config, _corpus
 from contrafact.players.jazz_drums_neural._features import (
     COLUMNS,
@@ -30,8 +32,6 @@ from contrafact.players.jazz_drums_neural._features import (
     SIZES,
     SLOTS,
     TOUCH,
-    VELOCITIES,
-    VELOCITY_STEP,
     VOCABULARY,
     Reader,
     late_class,
@@ -104,8 +104,7 @@ class JazzDrums(nn.Module):
         """Categories (..., `COLUMNS`) and features (..., `FEATURES`) -> (..., width)."""
         assert isinstance(self.offsets, Tensor)
         if self.training:
-            keep = torch.rand((*features.shape[:-1], GROUPS, 1), device=features.device) >= self.forgetting
-            features = (features.reshape(*features.shape[:-1], GROUPS, COUNT) * keep).flatten(-2)
+            features = forgotten(features, GROUPS, self.forgetting)
         vectors = self.embed(rows + self.offsets).sum(dim=-2) + self.played(features)
         out: Tensor = nn.functional.gelu(self.norm(vectors))
         return out
@@ -144,12 +143,7 @@ class Step(nn.Module):
         """Categories (B, `COLUMNS`), features (B, `FEATURES`), hits (B, `COUNT`), memory (B, width) -> scores of hits
         (B, `HITS`), of their touch (B, `TOUCH`), and memory."""
         seen = self.network.seen(rows, features)
-        into, within, into_bias, within_bias = self.network.recurrent.parameters()
-        given = nn.functional.linear(seen, into, into_bias).chunk(3, dim=-1)
-        kept = nn.functional.linear(memory, within, within_bias).chunk(3, dim=-1)
-        reset, update = (given[0] + kept[0]).sigmoid(), (given[1] + kept[1]).sigmoid()
-        new = (given[2] + reset * kept[2]).tanh()
-        memory = (1 - update) * new + update * memory
+        memory = stepped(self.network.recurrent, seen, memory)
         both = torch.cat([seen, memory], dim=-1)
         return self.network.hit_scores(both), self.network.touch_scores(both, hits), memory
 

@@ -12,18 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Bar, Form, plan
-from contrafact.players._perform import Event, perform, randomness, within
+from contrafact.players._perform import Event, chosen, perform, randomness, within
 from contrafact.players._piano import apart, octaves
+from contrafact.players._recurrent import VELOCITY_STEP, Stepper
 from contrafact.players.pop_piano._features import (
     COLUMNS,
     FEATURES,
@@ -36,7 +35,6 @@ from contrafact.players.pop_piano._features import (
     RESTS,
     STOP,
     TONES,
-    VELOCITY_STEP,
     Bools,
     Course,
     Floats,
@@ -49,7 +47,6 @@ from contrafact.players.pop_piano._features import (
     on_sixteenths,
 )
 from contrafact.registry import Card
-from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 from contrafact.theory.chords import ChordSpec
 from contrafact.theory.scales import chord_scale
@@ -62,7 +59,8 @@ CARD = Card(
     summary="Pop piano below the melody, key by key from a network that has learned from pop pianists.",
     source="POP909 (Wang et al., ISMIR 2020); a recurrent network",
     needs="nothing",
-    known_failures="Has no plan beyond a few bars: verse and chorus differ only in how busy and loud they are.",
+    known_failures="Has no plan beyond a few bars: verse and chorus differ only in how busy and loud they are. N-grams "
+    "guess the pianists' velocities a little better.",
     license="MIT; learned from data under the MIT licence",
 )
 
@@ -113,28 +111,21 @@ class Pianist:
     """
 
     def __init__(self, session: InferenceSession, along: Course) -> None:
-        self._session, self._along, self._slot = session, along, 0
+        self._network, self._along, self._slot = Stepper(session), along, 0
         self.played = Played(len(along))
         self.frame = frame_of(along.roots)
-        self._memory = np.zeros((1, session.get_inputs()[3].shape[1]), dtype=np.float32)
-        self._after = self._memory
         self._looks = self._look()
 
     def scores(self, notes: Bools) -> tuple[Floats, Floats]:
         """Where some notes (`REL`,) of the next slot are known: scores of the next higher place or of `STOP`
         (`REL` + 1,), and of the touch of each place (`REL`, `TOUCH`)."""
-        given = {
-            "rows": self._along.rows[self._slot][None],
-            "looks": self._looks,
-            "notes": notes[None].astype(np.float32),
-            "memory": self._memory,
-        }
-        pitches, touch, self._after = self._session.run(None, given)
+        rows, known = self._along.rows[self._slot], notes.astype(np.float32)
+        pitches, touch = self._network.ask(rows=rows[None], looks=self._looks, notes=known[None])
         return pitches[0].astype(np.float64), touch[0].astype(np.float64)
 
     def play(self, pitches: list[int], velocities: list[int], lengths: list[float]) -> None:
         """That slot has these notes: MIDI pitches, velocities, lengths in sixteenths; after `scores`."""
-        self._memory = self._after
+        self._network.go_on()
         self.played.play(self._slot, pitches, velocities, lengths)
         self._slot += 1
         self._looks = self._look()
@@ -154,7 +145,7 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(weights.find(config.weights))
+    session = weights.open_fitting(config.weights, COLUMNS, TONES + FEATURES, REL)
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet)
@@ -167,16 +158,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         return Part("piano", 0, notes, pedals=pedals(form))
 
     return play
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path) -> InferenceSession:
-    session = open_session(path)
-    if [given.shape[1] for given in session.get_inputs()[:3]] != [COLUMNS, TONES + FEATURES, REL]:
-        raise MissingError(
-            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
-        )
-    return session
 
 
 def _line(form: Form, sheet: LeadSheet, semitones: int) -> Melody:
@@ -254,9 +235,7 @@ def _struck(pianist: Pianist, open_places: Bools, temperature: float, draws: Flo
 
 def drawn(scores: Floats, open_places: Bools, temperature: float, draw: float) -> int:
     """A place that is open or `STOP`, by their scores (`REL` + 1,); ``draw`` in 0..1 decides."""
-    chances = np.where(np.append(open_places, True), scores, -np.inf) / temperature
-    shares = np.exp(chances - chances.max())
-    return min(int(np.searchsorted(np.cumsum(shares), draw * shares.sum(), side="right")), STOP)
+    return chosen(np.where(np.append(open_places, True), scores, -np.inf) / temperature, draw)
 
 
 def final(form: Form, line: Melody) -> list[Event]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from contrafact.leadsheet import MelodyNote
 from contrafact.players._form import Bar, Form
+from contrafact.players._recurrent import METRES, VELOCITIES, slot_before
 from contrafact.score import BeatGrid
 from contrafact.theory.chords import ChordSpec, tonic
 from contrafact.theory.scales import collection
@@ -38,8 +39,6 @@ FLOOR = LOWEST - 11 - SHIFT
 COLUMNS_OF_PITCH = REL + 11 + 2 * SHIFT
 """Pitches from `FLOOR` on that `Played` keeps, so that every frame lies inside."""
 
-VELOCITY_STEP = 8
-VELOCITIES = 128 // VELOCITY_STEP
 LENGTH_EDGES = (0.2, 0.7, 1.2, 1.7, 2.2, 3.2, 4.2, 6.2, 8.2, 12.2, 16.2, 24.0)
 """Of the classes of length, in sixteenths."""
 LENGTHS = len(LENGTH_EDGES) - 1
@@ -78,7 +77,6 @@ VOCABULARY = sum(SIZES.values())
 SHAPE = tuple(list(SIZES).index(name) for name in ("busy", "loud"))
 """Columns of what is asked of a bar; in training they tell what was played there."""
 ROOT, HEIGHT = (list(SIZES).index(name) for name in ("root", "height"))
-METRES = {4: 1, 3: 2, 2: 3}
 TONES = 36
 """Tones of the chord, of the next one and of the key, above the root at hand."""
 FEATURES = 4 * REL + 4
@@ -186,7 +184,7 @@ def course(form: Form, bars: Sequence[Bar], told: Sequence[Told], melody: Melody
             )
             tones.append((root, chord, after))
             roots.append(root)
-            recalled.append([_recalled(starts, number, back, inside) for back in BACK])
+            recalled.append([slot_before(starts, number, back, inside) for back in BACK])
     return Course(
         np.array(rows, dtype=np.int64).reshape(-1, COLUMNS),
         np.array([_tones(*t, scale) for t in tones], dtype=np.uint8).reshape(-1, TONES),
@@ -220,12 +218,6 @@ def _times(starts: Bools) -> tuple[Ints, Ints]:
 def _tones(root: int, chord: ChordSpec, after: ChordSpec, scale: frozenset[int]) -> list[bool]:
     sets = (chord.pitch_classes, after.pitch_classes, scale)
     return [(root + i) % 12 in tones for tones in sets for i in range(12)]
-
-
-def _recalled(starts: Ints, bar: int, back: int, inside: int) -> int:
-    if bar < back or inside >= starts[bar - back + 1] - starts[bar - back]:
-        return -1
-    return int(starts[bar - back]) + inside
 
 
 def height_class(pitch: int) -> int:
@@ -297,11 +289,6 @@ def features(played: Played, frame: Ints, recalled: Ints, at: Ints) -> NDArray[n
         levels.append(np.where(back >= 0, played.level[back, 0], 0) / 127)
     rest = np.stack([*levels, np.minimum(played.since[at], 16) / 16], axis=1)
     return np.concatenate([*found, rest], axis=1, dtype=np.float32)
-
-
-def velocity_class(velocity: Ints) -> Ints:
-    """Class of MIDI velocities."""
-    return velocity // VELOCITY_STEP
 
 
 def length_class(lengths: NDArray[Any]) -> Ints:

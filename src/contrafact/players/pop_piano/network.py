@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
+from contrafact.nn.recurrent import forgotten, stepped
+from contrafact.players._recurrent import VELOCITY_STEP
 from contrafact.players.pop_piano import Config, _corpus
 from contrafact.players.pop_piano._features import (
     BACK,
@@ -34,7 +36,6 @@ from contrafact.players.pop_piano._features import (
     SIZES,
     TONES,
     TOUCH,
-    VELOCITY_STEP,
     VOCABULARY,
     features,
     frame_of,
@@ -109,11 +110,9 @@ class PopPiano(nn.Module):
         """Categories (..., `COLUMNS`), tones and features (..., `TONES` + `FEATURES`) -> (..., width)."""
         assert isinstance(self.offsets, Tensor)
         if self.training:
-            keep = torch.rand((*looks.shape[:-1], GROUPS, 1), device=looks.device) >= self.forgetting
             begin, end = TONES, TONES + GROUPS * REL
-            known, places, rest = looks[..., :begin], looks[..., begin:end], looks[..., end:]
-            places = (places.reshape(*places.shape[:-1], GROUPS, REL) * keep).flatten(-2)
-            looks = torch.cat([known, places, rest], dim=-1)
+            places = forgotten(looks[..., begin:end], GROUPS, self.forgetting)
+            looks = torch.cat([looks[..., :begin], places, looks[..., end:]], dim=-1)
         out: Tensor = nn.functional.gelu(self.norm(self.embed(rows + self.offsets).sum(dim=-2) + self.looks(looks)))
         return out
 
@@ -149,12 +148,7 @@ class Step(nn.Module):
         memory (B, width) -> scores of the next place (B, `REL` + 1), of the touch of each (B, `REL`, `TOUCH`), and
         memory."""
         seen = self.network.seen(rows, looks)
-        into, within, into_bias, within_bias = self.network.recurrent.parameters()
-        given = nn.functional.linear(seen, into, into_bias).chunk(3, dim=-1)
-        kept = nn.functional.linear(memory, within, within_bias).chunk(3, dim=-1)
-        reset, update = (given[0] + kept[0]).sigmoid(), (given[1] + kept[1]).sigmoid()
-        new = (given[2] + reset * kept[2]).tanh()
-        memory = (1 - update) * new + update * memory
+        memory = stepped(self.network.recurrent, seen, memory)
         both = torch.cat([seen, memory], dim=-1)
         touch = self.network.touch_scores(both[:, None], notes[:, None], self.network.which.weight)
         return self.network.pitch_scores(both, notes), touch, memory

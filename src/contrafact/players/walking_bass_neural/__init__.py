@@ -1,29 +1,28 @@
 """A double bass that walks as recorded ones do: a recurrent network chooses each beat's note and draws decide.
 
 It sees the chords that sound, that come and that went, the place in bar and form, the tempo, and what was played, all
-relative to the chord's root. In two and in three it plays the rhythms of the rule player, with its own pitches.
+relative to the chord's root; and it returns to what it played at like places of the song. In two and in three it plays
+the rhythms of the rule player, with its own pitches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contrafact import weights
-from contrafact.errors import MissingError
 from contrafact.leadsheet import LeadSheet
-from contrafact.players._bass import HIGHEST, LOWEST, final_note, halves, pickup, skips, touched
+from contrafact.players._bass import LOWEST, final_note, halves, pickup, skips, touched
 from contrafact.players._form import Bar, Feel, Form, plan
-from contrafact.players._perform import Event, perform, randomness
+from contrafact.players._perform import Event, chosen, perform, randomness
+from contrafact.players._recurrent import Stepper
 from contrafact.players.walking_bass_neural._features import COLUMNS, UNKNOWN, Changes, Reader, of_chords, places
+from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import Card
-from contrafact.runtime import open_session
 from contrafact.score import Part, Score
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ class Config:
         feel: "two" or "four" throughout, or "auto": two in the head.
         temperature: of the draws; below 1 the likely notes become likelier.
         repeats: share of notes that repeat the one before, as far as the network obeys.
+        recall: 0..1, how much the chances follow what was played at like places of the song; see `Memory`.
         weights: name of weights that come along, or an ONNX file with its card beside it.
         width: of the network; follows from the card of the weights.
     """
@@ -59,6 +59,7 @@ class Config:
     feel: Feel = "auto"
     temperature: float = 1.0
     repeats: float = 0.15
+    recall: float = 0.4
     weights: str = "walking_bass"
     width: int = 128
 
@@ -67,6 +68,8 @@ class Config:
             raise ValueError("density must lie within 0 to 1")
         if not 0 <= self.repeats <= 1:
             raise ValueError("repeats must lie within 0 to 1")
+        if not 0 <= self.recall <= 1:
+            raise ValueError("recall must lie within 0 to 1")
         if not self.temperature > 0:
             raise ValueError("temperature must be above 0")
         if self.width < 1:
@@ -82,23 +85,27 @@ class Bassist:
     Args:
         session: of the exported network.
         reader: of the line.
+        recall: see `Config`.
     """
 
-    def __init__(self, session: InferenceSession, reader: Reader) -> None:
-        self._session, self._reader = session, reader
-        self._memory = np.zeros((1, session.get_inputs()[1].shape[1]), dtype=np.float32)
-        self._after = self._memory
+    def __init__(self, session: InferenceSession, reader: Reader, recall: float = 0.0) -> None:
+        self._network, self._reader, self._memory = Stepper(session), reader, Memory(recall)
 
     def chances(self) -> Floats:
-        """Log-likelihood of each pitch from `LOWEST` to `HIGHEST` on the next beat, up to a constant."""
-        given = {"rows": np.array([self._reader.row()], dtype=np.int64), "memory": self._memory}
-        answers, self._after = self._session.run(None, given)
-        found: Floats = answers[0].astype(np.float64)[places(np.array(self._reader.targets()))].sum(axis=1)
-        return found
+        """Log-likelihood of each pitch from `LOWEST` to `HIGHEST` on the next beat."""
+        (answers,) = self._network.ask(rows=np.array([self._reader.row()], dtype=np.int64))
+        scores: Floats = answers[0].astype(np.float64)[places(np.array(self._reader.targets()))].sum(axis=1)
+        shares: Floats = np.exp(scores - np.logaddexp.reduce(scores))
+        return np.log(self._memory.mixed(shares, self._reader.likenesses()))
 
     def play(self, pitch: int) -> None:
-        """The next beat has this pitch, or `UNKNOWN`; after `chances` of that beat."""
-        self._memory = self._after
+        """On the next beat this pitch starts, or `UNKNOWN` where none does; after `chances` of that beat.
+
+        The network's lines have a note a beat: it would take a held one that is told again for a repeated one.
+        """
+        self._network.go_on()
+        if pitch != UNKNOWN:
+            self._memory.keep(pitch, self._reader.likenesses())
         self._reader.play(pitch)
 
 
@@ -109,27 +116,17 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
-    session = _session(weights.find(config.weights))
+    session = weights.open_fitting(config.weights, COLUMNS)
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet, config.feel)
         reader = Reader(changes_of(form), repeats=config.repeats)
-        events = _line(form, Bassist(session, reader), config.temperature, seed)
+        events = _line(form, Bassist(session, reader, config.recall), config.temperature, seed)
         last = events[-1].pitch if events else LOWEST
         played = touched(events, seed, PLAYER) + final_note(form, last) + skips(form, events, config.density, seed)
         return Part("bass", 32, perform(form, played, config.swing))
 
     return play
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path) -> InferenceSession:
-    session = open_session(path)
-    if session.get_inputs()[0].shape[1] != COLUMNS:
-        raise MissingError(
-            "WEIGHTS_OTHER", f"The weights {path} were trained for other categories.", "Train them again, or update."
-        )
-    return session
 
 
 def changes_of(form: Form) -> Changes:
@@ -149,25 +146,16 @@ def _line(form: Form, bassist: Bassist, temperature: float, seed: int) -> list[E
     for bar in form.bars[:-1]:
         draws = randomness(seed, PLAYER, bar.index)
         onsets = dict(_rhythm(form, bar, draws))
-        held = UNKNOWN
         for i in range(bar.beats):
             chances = bassist.chances()
             draw = float(draws.random())
-            if form.chord(bar.first + i).is_none:
-                held = UNKNOWN
-            elif i in onsets:
-                held = drawn(chances, temperature, draw)
+            pitch = UNKNOWN
+            if i in onsets and not form.chord(bar.first + i).is_none:
+                pitch = LOWEST + chosen(chances / temperature, draw)
                 at, length = onsets[i]
-                events.append(Event(at, length, held, _velocity(bar, i)))
-            bassist.play(held)
+                events.append(Event(at, length, pitch, _velocity(bar, i)))
+            bassist.play(pitch)
     return events
-
-
-def drawn(chances: Floats, temperature: float, draw: float) -> int:
-    """A pitch by its log-likelihood; ``draw`` in 0..1 decides."""
-    shares = np.exp((chances - chances.max()) / temperature)
-    at = int(np.searchsorted(np.cumsum(shares), draw * shares.sum(), side="right"))
-    return LOWEST + min(at, HIGHEST - LOWEST)
 
 
 def _rhythm(form: Form, bar: Bar, draws: np.random.Generator) -> list[tuple[int, tuple[float, float]]]:

@@ -17,6 +17,7 @@ from contrafact.players._bass import CENTRE, HIGHEST, LOWEST
 from contrafact.theory.chords import ChordSpec
 
 Ints = NDArray[np.int64]
+Likeness = tuple[str | int, ...]
 UNKNOWN = -1
 PITCHES = HIGHEST - LOWEST + 1
 QUALITIES = 9
@@ -196,6 +197,12 @@ class Reader:
             recalled - LOWEST + 1 if recalled != UNKNOWN else 0,
             last - LOWEST + 1 if last != UNKNOWN else 0,
         ]
+
+    def likenesses(self) -> tuple[Likeness, Likeness]:
+        """Two ways in which the next beat is like others: its place in the same chord before the same next one, and the
+        last two pitches over the same root."""
+        t = len(self.pitches)
+        return ("place", *self._context(t)), ("notes", *self.pitches[-2:], self._roots[t])
 
     def play(self, pitch: int) -> None:
         """The next beat has this pitch, or `UNKNOWN`."""

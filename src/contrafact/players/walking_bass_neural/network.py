@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
+from contrafact.nn.recurrent import stepped
 from contrafact.players._bass import HIGHEST, LOWEST
 from contrafact.players.walking_bass_neural import Config, _corpus
 from contrafact.players.walking_bass_neural._features import (
@@ -119,12 +120,7 @@ class Step(nn.Module):
     def forward(self, rows: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Categories (B, `COLUMNS`) and memory (B, width) -> scores (B, `ANSWERS`) and memory."""
         seen = self.network.seen(rows)
-        into, within, into_bias, within_bias = self.network.recurrent.parameters()
-        given = nn.functional.linear(seen, into, into_bias).chunk(3, dim=-1)
-        kept = nn.functional.linear(memory, within, within_bias).chunk(3, dim=-1)
-        reset, update = (given[0] + kept[0]).sigmoid(), (given[1] + kept[1]).sigmoid()
-        new = (given[2] + reset * kept[2]).tanh()
-        memory = (1 - update) * new + update * memory
+        memory = stepped(self.network.recurrent, seen, memory)
         return self.network.answers(seen, memory), memory
 
 
