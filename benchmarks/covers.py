@@ -178,13 +178,14 @@ def measured(song: Path, styles: Sequence[str]) -> Iterator[dict[str, object]]:
                 sounds={},
             )
             shutil.rmtree(scratch)
+            figures = measure(made)
             facts = {"tempo_bpm": round(original.tempo_bpm, 3), "metre": original.metre, "key": original.key}
             yield named(song) | {
                 "event": "done",
                 "duration_s": round(duration_s, 4),
                 "song_facts": facts,
-                **of_figures(measure(made)),
-                "warnings": warnings(made),
+                **of_figures(figures),
+                "warnings": warnings(made, figures),
             }
 
 

@@ -10,7 +10,7 @@ from contrafact.cover import read_leadsheet
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
 from contrafact.musicxml import write_leadsheet
-from contrafact.report.facts import doubts
+from contrafact.report.facts import content_doubts, doubts
 from contrafact.theory.chords import parse
 
 mir_chord = pytest.importorskip("mir_eval").chord
@@ -174,3 +174,14 @@ def test_doubts_name_what_is_missing_once() -> None:
     drums = replace(tuneless, chords=(Chord(0.0, sure.duration_s, "N"),), confidence={"melody": 0.0, "chords": 0.0})
     assert ["chords" in d for d in doubts(drums)] == [True]
     assert "harmony" not in doubts(drums)[0]
+
+
+def test_figures_that_another_song_would_equal_are_doubted() -> None:
+    kept = {"chroma": 0.5, "chroma_other": 0.3, "melody_notes": 1.0, "melody_notes_other": 0.9}
+    assert content_doubts(kept) == []
+    assert content_doubts({"chroma": None, "chroma_other": 0.3, "melody_notes": 0.0, "melody_notes_other": 0.0}) == []
+    (told,) = content_doubts(kept | {"melody_notes_other": 1.0})
+    assert "melody as heard, notes kept" in told
+    assert "chroma" not in told
+    (told,) = content_doubts(kept | {"chroma": -0.1})
+    assert "chroma" in told

@@ -106,7 +106,7 @@ def write_report(work: Workplace, made: Made, timings_s: dict[str, float], start
         "offset_s": 0.0,
         "song": _song(made.original),
         "figures": figures,
-        "warnings": [{"message": text} for text in warnings(made, figures["style"]["score"])],
+        "warnings": [{"message": text} for text in warnings(made, figures)],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "models": made.models,
         "timings_s": timings_s,
@@ -190,9 +190,22 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
     return rows
 
 
-def warnings(made: Made, style_score: float | None) -> list[str]:
-    """What a user should know about this cover."""
-    return [*made.heard.source.warnings, *doubts(made.original), *style_doubts(style_score)]
+def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
+    """What a user should know about this cover, whose `measure` are ``figures``."""
+    doubted = (*content_doubts(figures["content"]), *style_doubts(figures["style"]["score"]))
+    return [*made.heard.source.warnings, *doubts(made.original), *doubted]
+
+
+def content_doubts(content: Mapping[str, float | None]) -> list[str]:
+    """What a user should know about a cover of that content: figures that another song's would equal."""
+    vain = []
+    for label, key, _ in CONTENT_ROWS:
+        value, other = content.get(key), content.get(f"{key}_other")
+        if value is not None and other is not None and 0 < other >= value:
+            vain.append(label)
+    if not vain:
+        return []
+    return [f"Another song would score as high, as short ones may by chance, so this tells nothing: {'; '.join(vain)}."]
 
 
 def style_doubts(score: float | None) -> list[str]:
