@@ -1,4 +1,9 @@
-"""The form: sections bounded by bars where the material changes, equal labels where it returns."""
+"""The form: sections bounded by bars where the material changes, equal letters where it returns.
+
+Bars are compared with bars. A bar line is new where what precedes it differs from what follows (Foote, "Automatic
+audio segmentation using a measure of audio novelty", ICME 2000) and where other repetitions begin (Serrà et al.,
+"Unsupervised music structure annotation by time series structure features and segment similarity", IEEE TMM 2014).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
 
 from contrafact.leadsheet import Section
 from contrafact.leadsheets._parts.beatwise import Chromas, running, span_means
@@ -13,17 +20,22 @@ from contrafact.leadsheets._parts.features import Features
 
 Floats = NDArray[np.float64]
 
-KERNEL_BARS = 4
+REACH_BARS = 8  # compared before and after a bar line
+CONTEXT_BARS = 3  # around a bar line, by which it is recognized elsewhere
 MAX_BARS = 3000
 MIN_BARS, LONGEST_BARS = 4, 40
+JOINED_BARS = 16  # equal neighbours are one section up to this length
+ALIKE = 0.45  # of the way from the median likeness of bars to equality: alike enough for one letter
+SHARED = 0.7  # of a bar line's novelty comes from the bar lines that sound like it
+ROUNDS = 3
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _length_scores() -> Floats:
-    """Preference for sections of 8 and 16, then other multiples of 4 bars, in units of novelty; each costs 1."""
+    """Preference for sections of 8 and 16, then other multiples of 4 bars, in units of novelty; less than 8 costs."""
     lengths = np.arange(LONGEST_BARS + 1)
-    regular = np.select([np.isin(lengths, (8, 16)), lengths % 4 == 0, lengths % 2 == 0], [0.5, 0.3, 0.1], 0.0)
-    return np.asarray(regular - 1.0)
+    regular = np.select([np.isin(lengths, (8, 16)), lengths % 4 == 0, lengths % 2 == 0], [0.3, 0.0, -0.3], -0.5)
+    return np.asarray(regular - (lengths < 8))
 
 
 LENGTH_SCORES = _length_scores()
@@ -47,6 +59,7 @@ def find_sections(features: Features, sums: Chromas, bars_s: Floats) -> tuple[Se
     likeness = similarity(rows)
     cuts = boundaries(likeness)
     labels, confidence = name(likeness, cuts)
+    cuts, labels = joined(cuts, labels)
     return tuple(
         Section(float(edges[a]), float(edges[b]), label, confidence)
         for a, b, label in zip(cuts[:-1], cuts[1:], labels, strict=True)
@@ -74,17 +87,28 @@ def similarity(rows: Floats) -> Floats:
 
 
 def boundaries(likeness: Floats) -> list[int]:
-    """Bars where sections start, with 0 and the end, by dynamic programming over novelty and length."""
-    bars = len(likeness)
-    novelty = _novelty(likeness)
+    """Bars where sections start, with 0 and the end: new, of good length, and cut where their returns are cut."""
+    novelty = shared(novelties(likeness), likeness)
+    along = diagonal_sums(likeness)
+    cuts = _cut(novelty, np.zeros((len(likeness), LONGEST_BARS + 1)))
+    for _ in range(ROUNDS):
+        before, cuts = cuts, _cut(novelty, returns(along, cuts, threshold(likeness)))
+        if cuts == before:
+            break
+    return cuts
+
+
+def _cut(novelty: Floats, worth: Floats) -> list[int]:
+    """The best cuts by dynamic programming; ``worth`` (bars, lengths) is added for each section."""
+    bars = len(worth)
     best = np.full(bars + 1, -np.inf)
     back = np.zeros(bars + 1, np.int64)
     best[0] = 0.0
     for stop in range(MIN_BARS, bars + 1):
         lengths = np.arange(MIN_BARS, min(stop, LONGEST_BARS) + 1)
-        values = best[stop - lengths] + LENGTH_SCORES[lengths]
+        values = best[stop - lengths] + LENGTH_SCORES[lengths] + worth[stop - lengths, lengths]
         choice = int(values.argmax())
-        best[stop] = values[choice] + (novelty[stop] if stop < bars else 0.0)
+        best[stop] = values[choice] + novelty[stop]
         back[stop] = stop - lengths[choice]
     cuts = [bars]
     while cuts[-1] > 0:
@@ -92,39 +116,104 @@ def boundaries(likeness: Floats) -> list[int]:
     return cuts[::-1]
 
 
-def _novelty(likeness: Floats) -> Floats:
-    """Foote's checkerboard novelty at each bar line (bars + 1,), in standard deviations, scaled."""
-    bars, reach = len(likeness), KERNEL_BARS
-    padded = np.pad(likeness, reach, mode="edge")
-    novelty = np.zeros(bars + 1)
+def novelties(likeness: Floats) -> Floats:
+    """How new each bar line is (bars + 1,), in standard deviations of two measures: contrast, and other repetitions."""
+    bars = len(likeness)
+    ahead = (np.arange(bars)[:, None] + np.arange(bars)) % bars
+    later = running(np.take_along_axis(likeness, ahead, axis=1))
+    contrast, change = np.zeros(bars + 1), np.zeros(bars + 1)
     for k in range(1, bars):
-        a, b = k + reach - reach, k + reach
-        before, after = padded[a:b, a:b], padded[b : b + reach, b : b + reach]
-        novelty[k] = before.mean() + after.mean() - 2 * padded[a:b, b : b + reach].mean()
-    spread = novelty[1:bars].std() if bars > 2 else 0.0
-    return np.asarray((novelty - novelty[1:bars].mean()) / (spread + 1e-6)) if bars > 2 else novelty
+        reach = min(REACH_BARS, k, bars - k)
+        share = reach / REACH_BARS
+        past, future = slice(k - reach, k), slice(k, k + reach)
+        alike_within = likeness[past, past].mean() + likeness[future, future].mean()
+        contrast[k] = share * (alike_within - 2 * likeness[past, future].mean())
+        change[k] = np.sqrt(share) * np.linalg.norm(later[k + reach] - 2 * later[k] + later[k - reach]) / reach
+    return _standard(contrast) + _standard(change)
+
+
+def _standard(novelty: Floats) -> Floats:
+    """In standard deviations above the mean; 0 at the ends of the song."""
+    inner = novelty[1:-1]
+    return np.pad((inner - inner.mean()) / (inner.std() + 1e-6), 1)
+
+
+def shared(novelty: Floats, likeness: Floats) -> Floats:
+    """Novelty shared among the bar lines with like surroundings: what is cut once is cut when it returns."""
+    bars = len(likeness)
+    padded = np.pad(likeness, CONTEXT_BARS, mode="edge")
+    around = np.zeros_like(likeness)
+    for i in range(2 * CONTEXT_BARS):
+        around += padded[i : i + bars, i : i + bars]
+    weights = around**8
+    mean = weights @ novelty[:-1] / weights.sum(axis=1)
+    return np.append((1 - SHARED) * novelty[:-1] + SHARED * mean, novelty[-1])
+
+
+def threshold(likeness: Floats) -> float:
+    """From which likeness on bars count as the same material."""
+    background = float(np.median(likeness))
+    return background + ALIKE * (1 - background)
+
+
+def diagonal_sums(likeness: Floats) -> Floats:
+    """Running sums along the diagonals: (bars + 1, bars + 1)."""
+    sums = np.zeros((len(likeness) + 1,) * 2)
+    for i, row in enumerate(likeness):
+        sums[i + 1, 1:] = sums[i, :-1] + row
+    return sums
+
+
+def returns(along: Floats, cuts: list[int], least: float) -> Floats:
+    """What sections gain that return as a section elsewhere: likeness above ``least``, less where lengths differ.
+
+    Args:
+        along: from `diagonal_sums`.
+        cuts: sections that they may return as.
+        least: likeness that is worth nothing.
+
+    Returns:
+        (bars, LONGEST_BARS + 1), by first bar and length.
+    """
+    bars = len(along) - 1
+    first, lengths = np.arange(bars)[:, None], np.arange(LONGEST_BARS + 1)
+    stop = np.minimum(first + lengths, bars)
+    gain = np.zeros((bars, LONGEST_BARS + 1))
+    for a, b in pairwise(cuts):
+        common = np.minimum(stop - first, b - a)
+        sums = along[first + common, a + common] - along[first, a] - least * common
+        fits = sums * common / np.maximum(np.maximum(lengths, b - a), 1)
+        gain = np.where((stop <= a) | (first >= b), np.maximum(gain, fits), gain)
+    return gain
 
 
 def name(likeness: Floats, cuts: list[int]) -> tuple[list[str], float]:
-    """A letter for each section; sections alike along their diagonal share one."""
+    """A letter for each section, one for those that are alike on average, and a confidence 0..1."""
     spans = list(pairwise(cuts))
-    background = float(np.median(likeness))
-    threshold = background + 0.45 * (1 - background)
-    groups: list[list[tuple[int, int]]] = []
-    labels: list[int] = []
-    match = []
-    for span in spans:
-        scores = [float(np.mean([alike(likeness, span, other) for other in group])) for group in groups]
-        if scores and max(scores) > threshold:
-            found = int(np.argmax(scores))
-            match.append(max(scores))
+    if len(spans) == 1:
+        return [LABELS[0]], 0.3
+    matches = np.eye(len(spans))
+    for i, span in enumerate(spans):
+        for j in range(i):
+            matches[i, j] = matches[j, i] = alike(likeness, span, spans[j])
+    tree = linkage(squareform(1 - matches), "average")
+    groups = fcluster(tree, 1 - threshold(likeness), "distance")
+    kin = (groups[:, None] == groups) & ~np.eye(len(spans), dtype=bool)
+    confidence = float(np.clip(matches[kin].mean(), 0, 1)) if kin.any() else 0.3
+    order = list(dict.fromkeys(groups.tolist()))
+    return [letter(order.index(g)) for g in groups.tolist()], round(confidence, 3)
+
+
+def joined(cuts: list[int], labels: list[str]) -> tuple[list[int], list[str]]:
+    """Equal neighbours made one section as long as it is not too long."""
+    kept, letters = cuts[:1], labels[:0]
+    for (_, stop), label in zip(pairwise(cuts), labels, strict=True):
+        if letters[-1:] == [label] and stop - kept[-2] <= JOINED_BARS:
+            kept[-1] = stop
         else:
-            found = len(groups)
-            groups.append([])
-        groups[found].append(span)
-        labels.append(found)
-    confidence = float(np.clip(np.mean(match), 0, 1)) if match else 0.3
-    return [letter(i) for i in labels], round(confidence, 3)
+            kept.append(stop)
+            letters.append(label)
+    return kept, letters
 
 
 def alike(likeness: Floats, a: tuple[int, int], b: tuple[int, int]) -> float:
