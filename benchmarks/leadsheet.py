@@ -7,7 +7,8 @@ The songs are those of ``leadsheet_manifest.json``, chosen by the rule in `choos
 ``benchmarks/results/leadsheet-NAME.json``, NAME being the reader, the default one without ``--method``. With ``--hard``
 the test songs are played and recorded as ``leadsheet_hard.json`` says, drawn by `choose_hard`: leads that drown in the
 band, loud drums, rooms, MP3, sung leads, and a soundfont that nothing was trained on (Debian: timgm6mb-soundfont);
-results go to ``results/leadsheet-hard-NAME.json``.
+results go to ``results/leadsheet-hard-NAME.json``. The form of plain songs is the one that a listener wrote down, in
+``leadsheet_form.json``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,7 @@ HERE = Path(__file__).resolve().parent
 DEFAULT = Settings().reader
 MANIFEST = HERE / "leadsheet_manifest.json"
 HARD_MANIFEST = HERE / "leadsheet_hard.json"
+FORMS = HERE / "leadsheet_form.json"
 UNSEEN_FONTS = ("/usr/share/sounds/sf2/TimGM6mb.sf2", "/usr/share/soundfonts/TimGM6mb.sf2")
 SUNG_SONGS = 10
 HARD = Ranges(
@@ -64,6 +68,7 @@ HARD = Ranges(
     jazz_share=0,
     duo_share=0,
 )
+SHORT_BARS = 2
 SAMPLE_RATE = 22_050
 HOP_S = 0.01
 STEPS = 65_535
@@ -88,6 +93,7 @@ class Case:
         sheet: the truth.
         music_s: first onset and last release.
         melody: times in seconds and the lead's fundamental in Hz there, 0 where it rests.
+        form: edges of the sections in seconds and a label for each; none where nobody wrote them down.
     """
 
     audio: Audio
@@ -96,6 +102,7 @@ class Case:
     sheet: LeadSheet
     music_s: tuple[float, float]
     melody: tuple[NDArray[np.float64], NDArray[np.float64]]
+    form: tuple[list[float], list[str]] = ([], [])
 
 
 def choose_manifest(seed: int = 0, duple: int = 38, triple: int = 6) -> dict[str, Any]:
@@ -175,7 +182,30 @@ def _load_plain(name: str, work: Path, method: str) -> Case:
         low = soxr.resample(mono, songs.SAMPLE_RATE, SAMPLE_RATE)
         replace_file(stem.with_suffix(".flac"), lambda f: soundfile.write(f, low, SAMPLE_RATE))
     audio, heard = _heard(stem, method)
-    return Case(audio, heard, song.lead, song.sheet, song.music_s, songs.melody_frames(song.sheet, HOP_S))
+    melody = songs.melody_frames(song.sheet, HOP_S)
+    return Case(audio, heard, song.lead, song.sheet, song.music_s, melody, written_form(name, song.sheet))
+
+
+def written_form(name: str, sheet: LeadSheet) -> tuple[list[float], list[str]]:
+    """Edges and labels of the sections that a listener heard in a song, such as "i4A8A8x2B8o4".
+
+    In `FORMS`, with the number of the bar where they begin: each phrase is a letter and its length in bars. Equal
+    neighbours are one section here, "x" is like nothing else, and a short one belongs to the section before.
+    """
+    if (stored := json.loads(FORMS.read_text("utf-8"))["songs"].get(name)) is None:
+        return [], []
+    bar, form = stored
+    bars = np.arange(len(sheet.downbeats_s))
+    slope, start = np.polyfit(bars[[0, -1]], sheet.downbeats_s[[0, -1]], 1)  # for bars outside
+    edges: list[float] = []
+    labels: list[str] = []
+    for letter, length in [*re.findall(r"([A-Za-z])(\d+)", form), ("end", "0")]:
+        is_single = letter in "xX"
+        if not labels or not (letter == labels[-1] or (is_single and int(length) <= SHORT_BARS)):
+            edges.append(float(sheet.downbeats_s[bar]) if bar in bars else float(start + slope * bar))
+            labels.append(f"x{bar}" if is_single else letter)
+        bar += int(length)
+    return edges, labels[:-1]
 
 
 def _load_hard(name: str, work: Path, method: str) -> Case:
@@ -251,6 +281,8 @@ def score_song(case: Case, method: str = DEFAULT) -> dict[str, float]:
         "seconds": seconds,
         "duration_s": truth.duration_s,
     }
+    if case.form[1]:
+        row |= {f"form_{k}": v for k, v in form_scores(*case.form, sheet).items()}
     baseline = melody_scores(case.melody, highest_notes(case.transcription))
     return row | {f"melody_{k}_baseline": v for k, v in baseline.items()}
 
@@ -297,6 +329,18 @@ def key_score(reference: str, estimate: str) -> float:
     names = {"maj": "major", "min": "minor"}
     plain = [f"{root} {names[mode]}" for root, mode in (k.split(":") for k in (reference, estimate))]
     return float(mir_eval.key.weighted_score(*plain))
+
+
+def form_scores(edges: list[float], labels: list[str], sheet: LeadSheet) -> dict[str, float]:
+    """mir_eval.segment: F-measures of boundaries within half a second and 3 s, and of pairs with one label."""
+    truth = mir_eval.util.adjust_intervals(np.array(list(pairwise(edges))), labels, 0.0, sheet.duration_s)
+    spans = np.array([(s.start_s, s.end_s) for s in sheet.sections])
+    return {
+        "cuts_half_s": float(mir_eval.segment.detection(truth[0], spans, window=0.5, trim=True)[2]),
+        "cuts_3s": float(mir_eval.segment.detection(truth[0], spans, window=3.0, trim=True)[2]),
+        "labels": float(mir_eval.segment.pairwise(*truth, spans, [s.label for s in sheet.sections])[2]),
+        "sections_ratio": len(spans) / len(labels),
+    }
 
 
 def highest_notes(transcription: Transcription) -> tuple[MelodyNote, ...]:
@@ -347,7 +391,8 @@ def note_scores(truth: Sequence[MelodyNote], melody: Sequence[MelodyNote]) -> di
 
 def summary(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Mean and median over songs of every figure."""
-    columns = {k: [row[k] for row in rows.values()] for k in next(iter(rows.values()))}
+    names = dict.fromkeys(k for row in rows.values() for k in row)
+    columns = {k: [row[k] for row in rows.values() if k in row] for k in names}
     return {
         "mean": {k: round(float(np.mean(v)), 4) for k, v in columns.items()},
         "median": {k: round(float(np.median(v)), 4) for k, v in columns.items()},

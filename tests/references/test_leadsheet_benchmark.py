@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contrafact.data import pop909
 from contrafact.errors import MissingError
-from contrafact.leadsheet import MelodyNote
+from contrafact.leadsheet import LeadSheet, MelodyNote, Section
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CORPUS_TIMEOUT_S = 900
@@ -65,6 +67,27 @@ def test_the_songs_are_those_that_the_rule_draws(
 
     drawn = leadsheet.choose_manifest()
     assert (drawn["test"], drawn["tune"]) == (manifest["test"], manifest["tune"])
+
+
+def test_a_written_form_lies_on_the_bars(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import leadsheet
+
+    (tmp_path / "forms.json").write_text(json.dumps({"songs": {"001": [-1, "i2A8A8x1B8x4x4o4"]}}), "utf-8")
+    monkeypatch.setattr(leadsheet, "FORMS", tmp_path / "forms.json")
+    beats = 1.0 + 0.5 * np.arange(4 * 36 + 1)
+    sheet = LeadSheet(beats[-1], beats, beats[::4], "4/4", "C:maj", (), (), ())
+    edges, labels = leadsheet.written_form("001", sheet)
+    assert edges == pytest.approx([-1.0, 3.0, 37.0, 53.0, 61.0, 69.0, 77.0])
+    assert [x[0] for x in labels] == ["i", "A", "B", "x", "x", "o"]
+    assert labels[3] != labels[4]
+    assert leadsheet.written_form("002", sheet) == ([], [])
+    spans = [(0.0, 3.0, "A"), (3.0, 20.0, "B"), (20.0, 37.0, "B"), (37.0, 53.0, "C"), (53.0, beats[-1], "D")]
+    heard = replace(sheet, sections=tuple(Section(*x) for x in spans))
+    scores = leadsheet.form_scores(edges, labels, heard)
+    assert scores["cuts_half_s"] == scores["cuts_3s"] == pytest.approx(2 * 3 / (4 + 5))
+    assert scores["sections_ratio"] == pytest.approx(5 / 6)
+    assert 0.8 < scores["labels"] < 1
 
 
 @pytest.mark.slow
