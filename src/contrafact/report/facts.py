@@ -49,7 +49,7 @@ CONTENT_ROWS = (
 UNSURE = {
     "beats": (0.3, "The beat could not be followed surely; --tempo BPM helps where the tempo is known."),
     "downbeats": (0.1, "Where bars start is uncertain."),
-    "key": (0.1, "The key is uncertain."),
+    "key": (0.4, "The key is uncertain."),
     "chords": (0.4, "The chords could not be made out surely."),
     "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }

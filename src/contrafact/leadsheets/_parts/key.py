@@ -18,6 +18,8 @@ MAJOR = np.array([5.0, 0.6, 3.2, 0.6, 4.0, 3.0, 0.7, 4.6, 0.6, 3.0, 0.7, 2.4])
 MINOR = np.array([5.0, 0.6, 3.0, 4.2, 0.6, 3.2, 0.5, 4.6, 2.4, 0.8, 2.8, 1.0])
 LAST_CHORD = 0.1  # for the key whose tonic chord ends the song
 TONIC_SHARE = 0.15  # for a tonic that sounds long, in all voices and in the bass
+# Logarithm of the temperature of confidences: constant, for each e-fold of chords heard, for notes that fit perfectly.
+TEMPERATURE = (1.0, -0.24, -2.2)  # see benchmarks/key_confidence.py
 # Triads on scale degrees: how well a chord on a degree (semitones above the tonic, is minor) fits a key of each mode.
 _FIT_MAJOR = {(0, False): 1.0, (5, False): 0.8, (7, False): 0.8, (9, True): 0.6, (2, True): 0.6, (4, True): 0.5}
 _FIT_MINOR = {
@@ -65,8 +67,25 @@ def _triad(symbol: str) -> tuple[int, bool]:
     return pitch_class(root.partition("/")[0]), rest.startswith(("min", "dim", "hdim"))
 
 
+def key_scores(chroma: Floats, bass: Floats, chords: Sequence[Chord]) -> Floats:
+    """How well the notes, the bass and the chords fit all 24 keys: row 0 major, row 1 minor, column = tonic."""
+    tonic_shares = chroma / chroma.max() + bass / max(float(bass.max()), 1e-6)
+    return np.asarray(profile_scores(chroma) + chord_scores(chords) + TONIC_SHARE * tonic_shares)
+
+
+def evidence(chroma: Floats, scores: Floats, chords: Sequence[Chord]) -> Floats:
+    """What the temperature of a confidence follows: 1, log of the number of chords, how well the notes fit the key."""
+    heard = sum(c.symbol not in ("N", "X") for c in chords)
+    return np.array([1.0, np.log(max(heard, 1)), profile_scores(chroma).flat[int(scores.argmax())]])
+
+
+def confidence(scores: Floats, log_temperature: float) -> float:
+    """The chance that the best of the 24 keys is right: its share in a softmax of the scores."""
+    return float(1 / np.exp((scores - scores.max()) / np.exp(log_temperature)).sum())
+
+
 def find_key(chroma: Floats, bass: Floats, chords: Sequence[Chord] = ()) -> tuple[str, float]:
-    """The key and a confidence 0..1; "N" for silence.
+    """The key and the chance that it is right, 0..1, which grows with how much is heard; "N" for silence.
 
     Args:
         chroma: (12,) how long each pitch class sounds, C first.
@@ -75,10 +94,7 @@ def find_key(chroma: Floats, bass: Floats, chords: Sequence[Chord] = ()) -> tupl
     """
     if chroma.max() < 1e-6:
         return "N", 0.0
-    tonic_shares = chroma / chroma.max() + bass / max(float(bass.max()), 1e-6)
-    scores = profile_scores(chroma) + chord_scores(chords) + TONIC_SHARE * tonic_shares
+    scores = key_scores(chroma, bass, chords)
     mode, tonic = np.unravel_index(int(scores.argmax()), scores.shape)
-    rest = scores.copy()
-    rest[mode, tonic] = -np.inf
-    margin = float(scores.max() - rest.max())
-    return key_name(int(tonic), bool(mode)), float(np.clip(1 - np.exp(-8 * margin), 0, 1))
+    sure = confidence(scores, float(evidence(chroma, scores, chords) @ TEMPERATURE))
+    return key_name(int(tonic), bool(mode)), sure
