@@ -25,6 +25,7 @@ from contrafact.data import pop909
 from contrafact.leadsheet import BEATS_PER_BAR, LeadSheet
 from contrafact.leadsheets._parts import beatwise, chords, features, key
 from contrafact.registry import LEADSHEETS
+from contrafact.theory.chords import pitch_class
 from leadsheet import DEFAULT, load, manifest
 from record import record
 
@@ -96,7 +97,7 @@ def hear(
     harmony = chords.find_chords(part, beats, place[inside], per_bar, guess, float(whole[1]))
     scores = key.key_scores(chroma, bass, harmony)
     root, mode = truth.split(":")
-    is_right = int(scores.argmax()) == 12 * (mode == "min") + key.PITCH_CLASS[root]
+    is_right = int(scores.argmax()) == 12 * (mode == "min") + pitch_class(root)
     yield Heard(length, scores, key.evidence(chroma, scores, harmony), is_right)
 
 
