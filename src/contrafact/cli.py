@@ -205,7 +205,7 @@ def leadsheet(
         write_leadsheet(sheet, out, song.stem)
     print(out)
     print(_facts(round(sheet.tempo_bpm, 3), sheet.metre, sheet.key))
-    for doubt in doubts(sheet):
+    for doubt in doubts(sheet, tempo):
         print(f"note: {doubt}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from types import UnionType
@@ -112,7 +113,8 @@ def _fit(hint: Any, value: Any, where: str) -> Any:
         key_kind, value_kind = get_args(hint)
         return {_fit(key_kind, k, where): _fit(value_kind, v, f"{where}.{k}") for k, v in value.items()}
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with suppress(OverflowError):  # an integer of hundreds of digits
+            return float(value)
     elif _is_instance(value, hint):
         return value
     expected = getattr(hint, "__name__", str(hint))

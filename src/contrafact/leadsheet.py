@@ -150,7 +150,6 @@ def from_json(text: str) -> LeadSheet:
         raise _nonsense("The lead sheet must be a JSON object")
     if data.pop("format", FORMAT) != FORMAT:
         raise _nonsense(f"The lead sheet is of another format than {FORMAT}")
-    tempo_bpm = data.pop("tempo_bpm", None)
     raw = from_mapping(_Raw, data, "leadsheet")
     if not (math.isfinite(raw.duration_s) and 0 < raw.duration_s <= MAX_DURATION_S):
         raise _nonsense(f"leadsheet.duration_s is {raw.duration_s}, but must be over 0 and at most {MAX_DURATION_S}")
@@ -160,7 +159,7 @@ def from_json(text: str) -> LeadSheet:
     downbeats = _times(raw.downbeats_s, "downbeats_s", raw.duration_s)
     if len(beats) < 2:
         raise _nonsense("leadsheet.beats_s needs at least two beats")
-    _check_tempo(tempo_bpm, beats)
+    _check_tempo(raw.tempo_bpm, beats)
     nearest = _nearest(beats, downbeats)
     if (np.abs(nearest - downbeats) > BEAT_TOLERANCE_S).any():
         raise _nonsense("leadsheet.downbeats_s holds a time that is no beat")
@@ -213,6 +212,7 @@ class _Raw:
     sections: tuple[Section, ...]
     confidence: dict[str, float] = field(default_factory=dict)
     starts_s: float = 0.0
+    tempo_bpm: float | None = None
 
 
 def _nearest(beats: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -222,13 +222,12 @@ def _nearest(beats: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[
     return np.asarray(np.where(times - beats[before] < beats[after] - times, beats[before], beats[after]))
 
 
-def _check_tempo(tempo_bpm: object, beats: NDArray[np.float64]) -> None:
+def _check_tempo(tempo_bpm: float | None, beats: NDArray[np.float64]) -> None:
     """Refuse an edited tempo: it would change nothing."""
     true_bpm = _tempo_bpm(beats)
-    agrees = isinstance(tempo_bpm, int | float) and abs(tempo_bpm - true_bpm) <= TEMPO_TOLERANCE * true_bpm
-    if tempo_bpm is not None and not agrees:
+    if tempo_bpm is not None and not abs(tempo_bpm - true_bpm) <= TEMPO_TOLERANCE * true_bpm:
         raise _nonsense(
-            f"leadsheet.tempo_bpm is {tempo_bpm!r}, but beats_s, which decides, has {true_bpm:.1f} beats a minute",
+            f"leadsheet.tempo_bpm is {tempo_bpm:g}, but beats_s, which decides, has {true_bpm:.1f} beats a minute",
             "Take tempo_bpm out, or have the song heard anew at that tempo: --tempo BPM of cover and leadsheet.",
         )
 

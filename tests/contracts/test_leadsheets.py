@@ -78,6 +78,15 @@ def test_the_beat_is_sought_near_the_tempo_that_is_asked_for(name: str, times: f
     assert np.abs(inside[:, None] - ticks).min(axis=1).max() < 0.03
 
 
+def test_any_tempo_may_be_asked_for(band: Audio) -> None:
+    """The beat need not be near it: 100 a minute is what the band plays."""
+    heard = _listener.build("leadsheet")(band, wanted=("strokes", "melody"))
+    land = beatwise.landscape(features.extract(band, TRANSCRIBERS.build("basic_pitch")(band)))
+    for asked_bpm in range(40, 241, 5):
+        rhythm = _rhythm.find_rhythm(heard.strokes, land, asked_bpm=asked_bpm)
+        assert np.diff(rhythm.beats_s).min() > 0
+
+
 @EVERY
 @pytest.mark.parametrize("seconds", [1.0, 6.3])
 def test_silence_has_neither_chords_nor_melody(name: str, seconds: float) -> None:

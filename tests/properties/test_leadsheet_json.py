@@ -65,6 +65,10 @@ def test_round_trip():
         ({"melody": [{"onset_s": 0, "duration_s": 1, "pitch": 60.5}]}, "pitch"),
         ({"duration_s": 0}, "duration_s"),
         ({"duration_s": 1e9}, "duration_s"),
+        ({"duration_s": 10**400}, "duration_s"),
+        ({"tempo_bpm": 10**400}, "tempo_bpm"),
+        ({"tempo_bpm": "fast"}, "tempo_bpm"),
+        ({"beats_s": [0, 10**400]}, "beats_s[1]"),
         ({"tempo": 120}, "tempo"),
         ({"sections": [{"start_s": -1, "end_s": 8, "label": "A"}]}, "sections[0]"),
     ],
@@ -76,7 +80,7 @@ def test_nonsense_is_refused_with_its_place(changes, word):
 
 
 @pytest.mark.parametrize(
-    ("tempo_bpm", "is_right"), [(120, True), (121, True), (121.3, False), (140, False), ("fast", False)]
+    ("tempo_bpm", "is_right"), [(120, True), (121, True), (121.3, False), (140, False), (float("nan"), False)]
 )
 def test_a_tempo_that_the_beats_do_not_have_is_refused(tempo_bpm, is_right):
     if is_right:
@@ -185,3 +189,14 @@ def test_figures_that_another_song_would_equal_are_doubted() -> None:
     assert "chroma" not in told
     (told,) = content_doubts(kept | {"chroma": -0.1})
     assert "chroma" in told
+
+
+def test_a_tempo_is_advised_where_it_may_be_given_and_missed_where_it_was() -> None:
+    unsure = replace(sheet(), confidence={"beats": 0.1})
+    assert ["--tempo" in d for d in doubts(unsure)] == [True]
+    assert ["--tempo" in d for d in doubts(unsure, asked_bpm=118)] == [False]
+    assert ["--tempo" in d for d in doubts(unsure, asked_bpm=None)] == [False]
+    sure = replace(sheet(), confidence={"beats": 0.9})
+    assert doubts(sure, asked_bpm=118) == []
+    (told,) = doubts(sure, asked_bpm=60)
+    assert "near 60 a minute; this one has 120.0" in told

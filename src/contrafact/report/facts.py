@@ -18,6 +18,7 @@ from contrafact.audio import Audio, Recording
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
+from contrafact.leadsheets._parts.beats import tempo_bounds
 from contrafact.metrics import other_songs
 from contrafact.metrics.content import content_figures
 from contrafact.metrics.style import ACCEPTED, HEADLINE, ranges, score_all, statistics, style_score
@@ -47,12 +48,13 @@ CONTENT_ROWS = (
 )
 # below which confidence the user is told, and what
 UNSURE = {
-    "beats": (0.3, "The beat could not be followed surely; --tempo BPM helps where the tempo is known."),
+    "beats": (0.3, "The beat could not be followed surely; the cover's grid is a guess in places."),
     "downbeats": (0.1, "Where bars start is uncertain."),
     "key": (0.4, "The key is uncertain."),
     "chords": (0.4, "The chords could not be made out surely."),
     "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }
+ADVICE = " If you know its tempo, give it with --tempo."
 OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
 MIXED = "The melody leaps between registers; it may mix two voices."
 
@@ -193,7 +195,8 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
 def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
     """What a user should know about this cover, whose `measure` are ``figures``."""
     doubted = (*content_doubts(figures["content"]), *style_doubts(figures["style"]["score"]))
-    return [*made.heard.source.warnings, *doubts(made.original), *doubted]
+    asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm", 0.0)
+    return [*made.heard.source.warnings, *doubts(made.original, asked_bpm), *doubted]
 
 
 def content_doubts(content: Mapping[str, float | None]) -> list[str]:
@@ -215,9 +218,16 @@ def style_doubts(score: float | None) -> list[str]:
     return [f"The cover has little of its style: its style score is {score:.2f}, below {ACCEPTED:.2f}."]
 
 
-def doubts(sheet: LeadSheet) -> list[str]:
-    """What a user should know about a lead sheet that was heard."""
+def doubts(sheet: LeadSheet, asked_bpm: float | None = 0.0) -> list[str]:
+    """What a user should know about a lead sheet that was heard, near a tempo or at any (0); None where the user gave
+    its beats.
+    """
     unsure = {k: text for k, (least, text) in UNSURE.items() if sheet.confidence.get(k, 1.0) < least}
+    if "beats" in unsure and asked_bpm == 0:
+        unsure["beats"] += ADVICE
+    slowest, fastest = tempo_bounds(asked_bpm or 0.0)
+    if asked_bpm and not slowest <= sheet.tempo_bpm <= fastest:
+        unsure["beats"] = f"No beat was found near {asked_bpm:g} a minute; this one has {sheet.tempo_bpm:.1f}."
     if sheet.melody:
         steps = [abs(b.pitch - a.pitch) for a, b in pairwise(sheet.melody)]
         leaps = sum(step > OCTAVE for step in steps) > LEAPS * len(steps)

@@ -105,7 +105,7 @@ def tempo_curve(onset: Array, centre_bpm: float, octaves: float, asked_bpm: floa
     tempogram along the curve.
     """
     periods, (slowest, fastest) = periods_s(), tempo_bounds(asked_bpm)
-    allowed = (60 / periods >= 0.99 * slowest) & (60 / periods <= 1.01 * fastest)
+    allowed = (60 / periods >= slowest) & (60 / periods <= fastest)
     score = tempogram(onset)
     prior = -0.5 * (np.log2(60 / periods / centre_bpm) / octaves) ** 2
     main = int(np.where(allowed, score.mean(axis=0) + 0.03 * prior, -np.inf).argmax())

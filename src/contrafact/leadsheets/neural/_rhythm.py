@@ -86,7 +86,7 @@ def find_grids(beat: Array, heard: Features, asked_bpm: float = 0.0) -> list[Flo
     for period, strength in ((told, on_clock(beat, heard.frames)), (felt, heard.onset)):
         smooth = beats.smoothed(strength)
         for ratio in RATIOS:
-            if slowest <= 60 / (float(np.median(period)) * ratio) <= fastest:
+            if ratio == 1 or slowest <= 60 / (float(np.median(period)) * ratio) <= fastest:
                 grids += shifted(beats.pulse(heard, smooth, period * ratio).beats_s)
     return [beats.extend(grid, heard.duration_s) for grid in grids]
 
