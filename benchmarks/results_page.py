@@ -32,7 +32,7 @@ def page() -> str:
 
 
 def _section(values: Mapping[str, Any]) -> Iterable[str]:
-    plain = {k: v for k, v in values.items() if not isinstance(v, dict | list)}
+    plain = {k: v for k, v in values.items() if not isinstance(v, dict | list) or _is_row(v)}
     if plain:
         yield _table(["figure", "value"], [[k, _text(v)] for k, v in plain.items()])
     for name, value in values.items():
@@ -44,6 +44,11 @@ def _section(values: Mapping[str, Any]) -> Iterable[str]:
             rows = [_flat(row) for row in value]
             columns = list(dict.fromkeys(key for row in rows for key in row))
             yield _table(columns, [[_text(row.get(c, "")) for c in columns] for row in rows])
+
+
+def _is_row(value: Any) -> bool:
+    """Whether it is a list of plain values."""
+    return isinstance(value, list) and not any(isinstance(v, dict | list) for v in value)
 
 
 def _mapping(value: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from contrafact.config import did_you_mean
 from contrafact.errors import SettingsError
 from contrafact.metrics.style_statistics import statistics
+from contrafact.theory.swing import swing_phase
 
 __all__ = ["ACCEPTED", "COLUMNS", "HEADLINE", "Range", "StyleScore", "ranges", "score_all", "statistics", "style_score"]
 
@@ -56,9 +57,8 @@ def lead_phase(tempo_bpm: float) -> Range:
 
 
 def ride_phase(tempo_bpm: float) -> Range:
-    """Where the ride cymbal's off-beat falls at a tempo, ± .03: its short note is .325 of a beat, but never < 98 ms."""
-    beat_s = 60 / tempo_bpm
-    centre = float(np.clip(1 - max(0.098, 0.325 * beat_s) / beat_s, 0.52, 0.72))
+    """Where the ride cymbal's off-beat falls at a tempo, ± .03."""
+    centre = swing_phase(60 / tempo_bpm)
     return Range(centre - 0.03, centre + 0.03)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contrafact.players._form import Form
 from contrafact.score import Note
-from contrafact.theory.swing import SHORT_S
+from contrafact.theory.swing import swing_phase
 
 Floats = NDArray[np.float64]
 SHORTEST_S = 0.03
@@ -36,14 +36,8 @@ class Event(NamedTuple):
     is_swung: bool = True
 
 
-def ride_phases(beat_s: Floats, amount: float) -> Floats:
-    """`theory.swing.swing_phase` of many beats."""
-    phase = np.clip(1 - np.maximum(SHORT_S, 0.325 * beat_s) / beat_s, 0.52, 0.72)
-    return np.asarray(0.5 + amount * (phase - 0.5))
-
-
 def perform(
-    form: Form, events: Sequence[Event], swing: float, phases: Callable[[Floats, float], Floats] = ride_phases
+    form: Form, events: Sequence[Event], swing: float, phases: Callable[[Floats, float], Floats] = swing_phase
 ) -> tuple[Note, ...]:
     """Notes in seconds, none before 0 or beyond the song.
 

@@ -80,12 +80,12 @@ def evidence(chroma: Floats, scores: Floats, chords: Sequence[Chord]) -> Floats:
 
 
 def confidence(scores: Floats, log_temperature: float) -> float:
-    """The chance that the best of the 24 keys is right: its share in a softmax of the scores."""
+    """How likely the best of the 24 keys is the right one: its share in a softmax of the scores."""
     return float(1 / np.exp((scores - scores.max()) / np.exp(log_temperature)).sum())
 
 
 def find_key(chroma: Floats, bass: Floats, chords: Sequence[Chord] = ()) -> tuple[str, float]:
-    """The key and the chance that it is right, 0..1, which grows with how much is heard; "N" for silence.
+    """The key and a confidence 0..1, which grows with how much is heard; "N" for silence.
 
     Args:
         chroma: (12,) how long each pitch class sounds, C first.
