@@ -15,7 +15,7 @@ from contrafact.errors import SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Metre, Section
 from contrafact.players import _kit as kit
 from contrafact.players._instruments import INSTRUMENTS
-from contrafact.registry import ARRANGERS
+from contrafact.registry import ARRANGERS, PLAYERS
 from contrafact.score import Note, Part, Score
 from contrafact.style import StylePart
 from contrafact.theory.chords import parse
@@ -217,6 +217,29 @@ def test_the_bass_plays_roots_where_chords_start(name: str) -> None:
         sounding = [n for n, a, b in zip(notes, starts, ends, strict=True) if a <= at < b]
         hits += [n.pitch % 12 == parse(chord.symbol).root for n in sounding]
     assert np.mean(hits) > 0.7
+
+
+@pytest.mark.parametrize("name", ["walking_bass", "walking_bass_neural"])
+@pytest.mark.parametrize("feel", ["two", "four"])
+@pytest.mark.parametrize("metre", ["4/4", "3/4"])
+def test_a_bass_line_has_one_voice(name: str, feel: str, metre: Metre) -> None:
+    notes = PLAYERS.build(name, feel=feel, density=0.0)(song(metre=metre, bars=64), Score(()), 3).notes
+    assert len(notes) > 64
+    assert all(a.end_s <= b.onset_s for a, b in pairwise(notes))
+
+
+@pytest.mark.parametrize("metre", ["4/4", "3/4"])
+def test_a_pickup_leads_into_the_root_that_comes(metre: Metre) -> None:
+    sheet = song(metre=metre, bars=96)
+    notes = PLAYERS.build("walking_bass", feel="two", density=0.0)(sheet, Score(()), 3).notes
+    steps = []
+    for a, b in pairwise(notes):
+        coming = next(c for c in sheet.chords if c.start_s > a.onset_s + 0.05)
+        if coming.start_s - a.onset_s < 0.4:  # less than a beat
+            assert b.pitch % 12 == parse(coming.symbol).root
+            steps.append(abs(a.pitch - b.pitch))
+    assert len(steps) > 10
+    assert np.mean(np.isin(steps, (1, 2, 5, 7))) > 0.9
 
 
 @pytest.mark.parametrize("name", STYLES)

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contrafact import cache
+from contrafact import cache, cover
+from contrafact.audio import Audio
 from contrafact.score import Note, Part, Score, Transcription
+from contrafact.settings import Settings
 from contrafact.transcribers import basic_pitch as bp
+from contrafact.transcribers._painted import painted
 
 FRAMES = 20_000
 
@@ -72,3 +75,12 @@ def test_a_key_follows_input_settings_and_source(monkeypatch: pytest.MonkeyPatch
     keys = [cache.key("a"), cache.key("b"), cache.key("a", 1.0)]
     monkeypatch.setattr(cache, "_source_digest", lambda: b"another version")
     assert len({*keys, cache.key("a")}) == 4
+
+
+def test_another_tempo_is_another_lead_sheet(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, 220_500)).astype(np.float32)
+    Audio(noise, 22_050).write(tmp_path / "song.wav")
+    song, notes = cover.hear(tmp_path / "song.wav", tmp_path / "work"), painted(Score(()), 10.0)
+    asked = [100.0, 150.0, 100.0]
+    found = [cover.leadsheet(song, notes, Settings(reader="heuristic", tempo_bpm=t)).tempo_bpm for t in asked]
+    assert found == pytest.approx(asked, rel=0.15)

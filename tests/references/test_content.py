@@ -88,12 +88,13 @@ def test_another_song_is_no_better_than_the_stored_ones(tune: tuple[LeadSheet, S
     assert abs(figures["chroma"]) < 0.25
 
 
-def test_another_song_counts_in_its_own_key_or_in_any(tune: tuple[LeadSheet, Score, Audio]) -> None:
+@pytest.mark.parametrize("up", [1, 5, 11])
+def test_another_song_counts_in_its_own_key_or_in_any(tune: tuple[LeadSheet, Score, Audio], up: int) -> None:
     sheet, score, audio = tune
     stored = other_songs.load()[0]
     beats = len(sheet.beats_s) - 1
     kept = content.cover_content(audio, sheet.grid, sheet, score)
-    kept = replace(kept, chroma=np.roll(stored.chroma[:beats], 5, axis=1))
+    kept = replace(kept, chroma=np.roll(stored.chroma[:beats], up, axis=1))
     assert content.best_other(kept, sheet.grid, [stored])["chroma"] == pytest.approx(1, abs=1e-6)
     assert content.best_other(kept, sheet.grid, [stored], keys=(0,))["chroma"] < 0.9
 

@@ -85,6 +85,20 @@ def test_a_loop_is_not_cut_small(seed: int) -> None:
     assert len(sheet) < 8
 
 
+@pytest.mark.parametrize("colours", [1, 3])
+def test_parts_that_never_return_are_told_by_their_contrast(colours: int) -> None:
+    form = (("A", 8), ("B", 8), ("C", 8), ("D", 8))
+    results = [scores(form, found(*material(form, seed, 4, colours, noise=0.2))) for seed in range(8)]
+    edge_f, letter_f = np.mean(results, axis=0)
+    assert edge_f > 0.8
+    assert letter_f > 0.85
+
+
+def test_a_clear_form_is_surer_than_a_blurred_one() -> None:
+    clear, blurred = (found(*material(VERSE_CHORUS, 0, 4, 3, noise))[0].confidence for noise in (0.1, 0.4))
+    assert clear > blurred + 0.1
+
+
 def test_what_is_cut_once_is_cut_when_it_returns() -> None:
     likeness = np.full((64, 64), 0.1)
     for lag in (0, 32):  # the second half repeats the first, bar by bar

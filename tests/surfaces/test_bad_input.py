@@ -218,6 +218,14 @@ def test_an_mp3_that_announces_nothing_is_cut_where_its_last_frame_is(rate: int,
         ]
 
 
+def test_an_mp3_is_not_cut_by_what_looks_like_a_header_in_its_tags(tmp_path: Path) -> None:
+    data = wave(tmp_path / "x.mp3", tone(), format="MP3", subtype="MPEG_LAYER_III").read_bytes()
+    chance = b"\xff\xfb\x90\x00"
+    assert _parse_audio.mp3_frame_bytes(chance) > len(b"TAG" + chance)
+    (tmp_path / "x.mp3").write_bytes(data + bytes(_parse_audio.TAIL_BYTES) + b"TAG" + chance)
+    assert opened(tmp_path / "x.mp3").warnings == ()
+
+
 def test_streamed_wav_without_sizes_is_whole(tmp_path: Path) -> None:
     data = bytearray(wave(tmp_path / "x.wav", tone(), subtype="PCM_16").read_bytes())
     data[4:8] = data[data.index(b"data") + 4 : data.index(b"data") + 8] = b"\xff\xff\xff\xff"

@@ -136,8 +136,8 @@ def test_another_seed_does_not_touch_the_take_that_is_there(covered, band_record
     assert other.returncode == 0, other.stderr
     assert json.loads(other.stdout.splitlines()[-1])["folder"] == f"{covered}-2"
     assert {f: f.read_bytes() for f in before} == before
-    assert "swing = 0" in (Path(f"{covered}-2") / "report.html").read_text()
-    assert "seed = 5" in (Path(f"{covered}-2") / "report.html").read_text()
+    assert "Turned: swing = 0.0, seed = 5. The" in (Path(f"{covered}-2") / "report.html").read_text()
+    assert "Turned:" not in (covered / "report.html").read_text()
     again = contrafact("cover", band_recording, "-o", covered.parent, *words)
     assert json.loads(again.stdout.splitlines()[-1])["event"] == "skipped"
 
@@ -203,6 +203,7 @@ def test_preview_transpose_and_format(band_recording, tmp_path):
         assert len({line["done"] for line in lines if line.get("stage") == stage}) >= least
     folder = Path(lines[-1]["folder"])
     assert SoundFile.of(folder / "cover.flac").duration_s == pytest.approx(10, abs=1e-3)
+    assert "Turned: transpose = 2. The" in (folder / "report.html").read_text()
     key = from_json((folder / "leadsheet.json").read_text()).key
     assert key in ("C:maj", "A:min")  # the lead sheet is the song's own
     plain = contrafact("cover", band_recording, "-o", tmp_path / "plain", "--preview", 10, "--format", "flac")
@@ -219,6 +220,7 @@ def test_a_tempo_that_is_asked_for_is_the_covers_and_needs_no_lead_sheet(band_re
     folder = Path(json.loads(done.stdout.splitlines()[-1])["folder"])
     sheet = folder / "leadsheet.json"
     assert from_json(sheet.read_text()).tempo_bpm == pytest.approx(200, rel=0.01)
+    assert "Turned: tempo_bpm = 200.0. The" in (folder / "report.html").read_text()
     refused = contrafact("cover", band_recording, "-o", tmp_path, "--leadsheet", sheet, *words)
     assert refused.returncode != 0
     assert "own beats" in refused.stdout + refused.stderr
@@ -275,13 +277,14 @@ def test_bad_usage_says_what_to_do_in_one_line(band_recording, tmp_path, words, 
 
 
 @pytest.mark.parametrize(
-    ("words", "hint"), [(["covr"], "'cover'"), (["cover"], "songs"), (["evaluate", "song.wav"], "folder")]
+    ("words", "hint", "command"),
+    [(["covr"], "'cover'", ""), (["cover"], "songs", "cover "), (["evaluate", "song.wav"], "folder", "evaluate ")],
 )
-def test_a_wrong_or_unfinished_command_is_told_in_the_same_way(words, hint):
+def test_a_wrong_or_unfinished_command_is_told_in_the_same_way(words, hint, command):
     done = contrafact(*words)
     assert done.returncode == 2
     assert hint in done.stderr
-    assert re.fullmatch(r"[^\n]+[.?] See `.*contrafact.* --help`\. \[USAGE\]\n", done.stderr)
+    assert re.fullmatch(rf"[^\n]+[.?] See `.*contrafact {command}--help`\. \[USAGE\]\n", done.stderr)
 
 
 def test_the_bare_command_shows_its_help():

@@ -95,12 +95,17 @@ def test_an_odd_sound_gives_a_whole_cover(name: str, style: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "word"),
-    [("clicks that accelerate", "melody"), ("six channels", "channel"), ("white noise", "beat")],
+    ("name", "words"),
+    [
+        ("clicks that accelerate", ["melody"]),
+        ("six channels", ["channel"]),
+        ("white noise", ["beat", "Another song would score as high"]),
+    ],
 )
-def test_a_poor_guess_is_said(name: str, word: str, tmp_path: Path) -> None:
+def test_a_poor_guess_is_said(name: str, words: list[str], tmp_path: Path) -> None:
     sound, rate = SOUNDS[name]()
     song = tmp_path / "song.wav"
     soundfile.write(song, sound, rate, subtype="FLOAT")
     made = cover(song, tmp_path / "out")
-    assert any(word in w["message"] for w in made.report["warnings"]), made.report["warnings"]
+    for word in words:
+        assert any(word in w["message"] for w in made.report["warnings"]), made.report["warnings"]
