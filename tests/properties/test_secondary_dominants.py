@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.properties.test_reharmonize import song
 
-from contrafact.leadsheet import LeadSheet, MelodyNote
+from contrafact.leadsheet import Chord, LeadSheet, MelodyNote
 from contrafact.metrics.style_statistics import harmony
 from contrafact.theory.chords import parse, simplify
 from contrafact.theory.secondary_dominants import led
@@ -73,3 +73,14 @@ def test_bass_notes_and_silences_and_diminished_chords_stay() -> None:
     assert symbols(led(sheet, 1.0, 0)) == ["C:maj/3", "N", "B:dim7", "C:maj"]
     bare = LeadSheet(3.0, np.zeros(0), np.zeros(0), "4/4", "N", (), (), ())
     assert led(bare, 1.0, 0) == bare
+
+
+@pytest.mark.parametrize(("bars", "beats"), [(1, 1), (2, 3)])
+def test_in_three_a_bar_gives_its_last_beat_and_two_bars_the_second_one(bars: int, beats: int) -> None:
+    sheet, length_s = song(bars=32, metre="3/4", with_melody=False), bars * 3 * 0.42
+    spans = [(i * length_s, (i + 1) * length_s) for i in range(32 // bars)]
+    chords = tuple(Chord(a, b, ("C:maj", "A:min")[i % 2]) for i, (a, b) in enumerate(spans))
+    found = led(replace(sheet, chords=chords), 1.0, 0)
+    lengths = [c.end_s - c.start_s for c in found.chords if c.symbol in ("E:7", "G:7")]
+    assert len(lengths) > 5
+    assert lengths == pytest.approx([beats * 0.42] * len(lengths))

@@ -206,7 +206,7 @@ COLUMNS: dict[str, dict[str, Range | TempoRange]] = {
     "ragtime": RAGTIME,
     "ragtime waltz": {
         **RAGTIME,
-        "bass_repeats": Range(0.2, 0.45),  # bass on one, a chord on two and on three
+        "bass_repeats": Range(0.25, 0.5),  # bass on one, a chord on two and on three
         "bass_steps": Range(0, 0.2),
         "bass_distinct": Range(1.7, 2.7),
         "comp_attacks_per_bar": Range(5, 9),

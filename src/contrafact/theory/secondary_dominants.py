@@ -1,7 +1,8 @@
 """The song's own harmony as ragtime has it: triads, and dominants that lead from one to the next.
 
-What falls a fifth becomes a dominant seventh, also where it was minor; a chord of a bar (of two in three) may give its
-last half to the dominant of the next one. The melody decides where: its long and stressed notes must fit.
+What falls a fifth becomes a dominant seventh, also where it was minor; a chord of a bar or more may give its last two
+beats to the dominant of the next one (in three its last bar or, of one bar, the last beat). The melody decides where:
+its long and stressed notes must fit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ def led(sheet: LeadSheet, amount: float, seed: int) -> LeadSheet:
     if amount == 0 or len(sheet.beats_s) < 2 or not sheet.chords:
         return kept(sheet, 0.0, seed)
     slots, grid = cut(sheet), sheet.grid
-    half = 3 if grid.beats_per_bar == 3 else 2
     draws = np.random.default_rng((abs(seed), 8)).random((len(sheet.chords), 2))
     specs = [parse(c.symbol) for c in sheet.chords]
     chords: list[Chord] = []
@@ -49,8 +49,12 @@ def led(sheet: LeadSheet, amount: float, seed: int) -> LeadSheet:
         elif root == spec.root:
             fits = _fits(slots, first, end, root)
             chords.append(replace(chord, symbol=build(root, "7", sheet.key, spec.bass)) if fits else triad)
-        elif end - first >= 2 * half and put < INSERTED and _fits(slots, end - half, end, root):
-            middle_s = float(grid.time_at(end - half))
+        elif (
+            (beats := _room(end - first, grid.beats_per_bar))
+            and put < INSERTED
+            and _fits(slots, end - beats, end, root)
+        ):
+            middle_s = float(grid.time_at(end - beats))
             dominant = replace(chord, start_s=middle_s, symbol=build(root, "7", sheet.key))
             chords += [replace(triad, end_s=middle_s), dominant]
         else:
@@ -73,7 +77,14 @@ def _dominant_root(spec: ChordSpec, after: ChordSpec | None) -> int | None:
     return (after.root + 7) % 12
 
 
+def _room(beats: int, beats_per_bar: int) -> int:
+    """Beats that a chord of so many can give away; 0 where it is too short."""
+    if beats_per_bar == 3:
+        return 3 if beats >= 6 else 1 if beats >= 3 else 0
+    return 2 if beats >= 4 else 0
+
+
 def _fits(slots: Sequence[Slot], first: int, end: int, root: int) -> bool:
-    """Whether the melody between two beats rests on what a dominant on ``root`` has."""
-    stressed = sum((s.stressed for s in slots if first <= s.start < end), np.zeros(12))
+    """Whether the melody in the slots of some beats rests on what a dominant on ``root`` has."""
+    stressed = sum((s.stressed for s in slots if s.start < end and s.end > first), np.zeros(12))
     return all(stressed[pc] < STRESS for pc in range(12) if (pc - root) % 12 not in FITTING)
