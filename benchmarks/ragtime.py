@@ -121,6 +121,8 @@ def facts(bars: Sequence[Bar]) -> dict[str, float]:
     shares = {f"right strokes of {n}": float(np.mean(sizes == n)) for n in (1, 2, 3, 4)}
     right, left = profile(bars, "right"), profile(bars, "left")
     struck = [tuple(map(bool, bar.right)) for bar in bars]
+    tops = [[group[-1] for group in bar.right if group] for bar in bars]
+    contours = [(rhythm, np.sign(np.diff(top)).tolist()) for rhythm, top in zip(struck, tops, strict=True)]
     return {
         "right strokes in a bar": float(found["right strokes in a bar"].mean()),
         **shares,
@@ -130,9 +132,8 @@ def facts(bars: Sequence[Bar]) -> dict[str, float]:
         "left on off sixteenths": float(left[1::2].sum()),
         "jump from bass to chord, median": float(np.median(found["jump from bass to chord"])),
         **{
-            f"rhythm of {back} bars before": float(
-                np.mean([a == b for a, b in zip(struck, struck[back:], strict=False)])
-            )
+            f"{name} of {back} bars before": float(np.mean([a == b for a, b in zip(seen, seen[back:], strict=False)]))
+            for name, seen in (("rhythm", struck), ("contour", contours))
             for back in (2, 3, 4)
         },
     }

@@ -27,6 +27,7 @@ from contrafact.players.ragtime import (
     OCTAVE,
     SINGLE,
     Config,
+    Figure,
     _Rag,
     close_chords,
     heard,
@@ -100,18 +101,19 @@ def test_nothing_is_struck_near_the_melody_or_against_it() -> None:
     assert checked > 100
 
 
-def rhythms_of(sheet: LeadSheet, so_far: Score, seed: int = 0) -> list[str]:
-    """Rhythms of melody and right hand, two beats each."""
+def figures_of(sheet: LeadSheet, so_far: Score, seed: int = 0) -> list[Figure]:
+    """What melody and right hand do, two beats each."""
     form = plan(sheet)
     rag = _Rag(Config(), form, heard(form, sheet, so_far), seed)
     for bar in form.bars[:-1]:
         rag.bar(bar)
-    return rag.rhythms
+    return rag.figures
 
 
 def test_rhythms_are_those_of_rags_and_hold_the_melodys() -> None:
     sheet = sheet_of()
-    rhythms, tune = rhythms_of(sheet, Score((sung(sheet),))), slots(sheet, sung(sheet))
+    tune = slots(sheet, sung(sheet))
+    rhythms = [figure.rhythm for figure in figures_of(sheet, Score((sung(sheet),)))]
     assert len(rhythms) == 62
     assert all(rhythms[s // 8][s % 8] == "x" for s in tune if s < 8 * 62)
     assert np.mean([r in RHYTHMS for r in rhythms]) > 0.95
@@ -119,10 +121,13 @@ def test_rhythms_are_those_of_rags_and_hold_the_melodys() -> None:
     assert np.mean([r[1::2].count("x") for r in rhythms]) > 0.5, "the melody itself is in eighths"
 
 
-def test_a_rhythm_comes_back() -> None:
-    rhythms = rhythms_of(replace(sheet_of(64), melody=()), Score(()))
-    again = [np.mean([a == b for a, b in zip(rhythms, rhythms[k:], strict=False)]) for k in (3, 2, 4)]
-    assert min(again[1:]) > again[0] + 0.05
+def test_figures_come_back() -> None:
+    """After two and four pairs of beats, and not after three: rhythms, and the ways that their tones go."""
+    figures = figures_of(replace(sheet_of(64), melody=()), Score(()))
+    ways = [(f.rhythm, [np.sign(m) for m in list(f.moves.values())[1:]]) for f in figures]
+    for seen in ([f.rhythm for f in figures], ways):
+        three, *others = (np.mean([a == b for a, b in zip(seen, seen[k:], strict=False)]) for k in (3, 2, 4))
+        assert min(others) > three + 0.05
 
 
 def test_the_melody_is_read_as_it_is_played() -> None:

@@ -2,14 +2,14 @@
 
 The left hand strikes low notes or octaves on the beats and chords between them, and walks in octaves into new harmony.
 The right hand keeps every note of the melody, doubles it with octaves and chords, and fills the sixteenths between its
-notes, by rhythms that ragtime has: drawn among those that hold the melody's own, by their counts in the rags, or taken
-again from two, four or eight bars of two before. All is even and on the song's beat.
+notes, by rhythms that ragtime has: drawn among those that hold the melody's own, by their counts in the rags. Figures
+come back after two, four or eight bars of two. All is even and on the song's beat.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,7 +63,7 @@ FEWER, FULLER, BUSY, THICK = 0.72, 1.3, 2.2, 1.6
 """How much less likely each further stroke makes a rhythm, as rhythms that hold a melody are fuller than others; how
 much likelier each further note makes a stroke, as not every one finds room; and how much density counts for both."""
 AGAIN, BACK = 0.55, (2, 4, 8)
-"""Share of rhythms that are one of so many pairs of beats before, where the melody allows."""
+"""Share of figures that are one of so many pairs of beats before, where the melody allows."""
 
 
 def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
@@ -87,6 +87,19 @@ def heard(form: Form, sheet: LeadSheet, so_far: Score) -> Tune:
     return Tune(onsets, ends, np.array([n.pitch for n in notes], dtype=np.int64))
 
 
+@dataclass(frozen=True)
+class Figure:
+    """What the right hand does in a pair of beats (or in one).
+
+    Attributes:
+        rhythm: as in `RHYTHMS`.
+        moves: semitones from the stroke before, by sixteenth, where it plays more than the melody.
+    """
+
+    rhythm: str
+    moves: dict[int, int] = field(default_factory=dict)
+
+
 class _Rag:
     """One performance, pair of beats by pair of beats."""
 
@@ -95,7 +108,7 @@ class _Rag:
         self.sung = {round(PER_BEAT * float(b)): i for i, b in enumerate(melody.onsets)}
         self.home = float(np.median(melody.pitches)) if len(melody.pitches) else 74.0
         self.top, self.low, self.chord = round(self.home), 40, Voicing()
-        self.rhythms: list[str] = []
+        self.figures: list[Figure] = []
 
     def bar(self, bar: Bar) -> list[Event]:
         """The events of one bar; none where there is no chord."""
@@ -171,15 +184,21 @@ class _Rag:
 
     def _right(self, first: int, beats: int, rng: np.random.Generator) -> list[Event]:
         slots = range(PER_BEAT * first, PER_BEAT * (first + beats))
-        strokes = [slots[i] for i in self._rhythm([s in self.sung for s in slots], rng)]
+        before = self._figure([s in self.sung for s in slots], rng)
+        figure = Figure(before.rhythm)
+        self.figures.append(figure)
+        strokes = [s for s, struck in zip(slots, figure.rhythm, strict=False) if struck == "x"]
         after = next((s for s in range(slots.stop, slots.stop + PER_BEAT) if s in self.sung), slots.stop)
         events: list[Event] = []
         for slot, following in zip(strokes, [*strokes[1:], after], strict=False):
-            events += self._stroke(slot, following, rng)
+            top, place = self.top, slot - slots.start
+            events += self._stroke(slot, following, before.moves.get(place), rng)
+            if slot not in self.sung:
+                figure.moves[place] = self.top - top
         return events
 
-    def _rhythm(self, sung: list[bool], rng: np.random.Generator) -> list[int]:
-        """Sixteenths of a pair of beats (or of one) on which the right hand strikes: the melody's, and more."""
+    def _figure(self, sung: list[bool], rng: np.random.Generator) -> Figure:
+        """A figure before that may come back, or a rhythm: either strikes where the melody does, and more."""
         own = "".join(".x"[s] for s in sung)
         fitting = [r for r in RHYTHMS if all(r[i] == "x" for i in np.flatnonzero(sung))] or [own]
         more = np.array([r.count("x") for r in fitting])
@@ -187,13 +206,12 @@ class _Rag:
         weights = counts * np.exp(more * (BUSY * (self.config.density - 0.5) + np.log(FEWER)))
         rhythm = fitting[int(rng.choice(len(fitting), p=weights / weights.sum()))]
         again, back = rng.random() < AGAIN, BACK[int(rng.integers(len(BACK)))]
-        if again and back <= len(self.rhythms) and self.rhythms[-back] in fitting:
-            rhythm = self.rhythms[-back]
-        self.rhythms.append(rhythm)
-        return [i for i in range(len(sung)) if rhythm[i] == "x"]
+        if again and back <= len(self.figures) and self.figures[-back].rhythm in fitting:
+            return self.figures[-back]
+        return Figure(rhythm)
 
-    def _stroke(self, slot: int, following: int, rng: np.random.Generator) -> list[Event]:
-        """What is struck on one sixteenth: voices under a note of the melody, or a figure of one's own."""
+    def _stroke(self, slot: int, following: int, move: int | None, rng: np.random.Generator) -> list[Event]:
+        """What is struck on one sixteenth: voices under a note of the melody, or a tone of one's own with some more."""
         index, room = self.sung.get(slot), (following - slot) / PER_BEAT
         beat = slot / PER_BEAT if index is None else float(self.melody.onsets[index])
         spec = self.form.chord(int(beat + (0.05 if index is None else 0.3)))  # an anticipated tone has its own chord
@@ -201,7 +219,7 @@ class _Rag:
         if spec.is_none:
             return []
         held = self.melody.lowest(beat, beat + 1 / PER_BEAT)
-        top = self._figure(spec, held, slot, following, rng) if index is None else int(self.melody.pitches[index])
+        top = self._tone(spec, held, slot, following, move, rng) if index is None else int(self.melody.pitches[index])
         if top is None:
             return []
         self.top = top
@@ -215,10 +233,11 @@ class _Rag:
         weights = np.array(SIZES[min(3, max(1, sixteenths))]) * np.exp(more * np.arange(4))
         return 1 + int(rng.choice(4, p=weights / weights.sum()))
 
-    def _figure(
-        self, spec: ChordSpec, held: int | None, slot: int, following: int, rng: np.random.Generator
+    def _tone(
+        self, spec: ChordSpec, held: int | None, slot: int, following: int, move: int | None, rng: np.random.Generator
     ) -> int | None:
-        """A tone between those of the melody: of the chord, under what is held, or a step into the coming note."""
+        """A tone between those of the melody: of the chord, under what is held, or a step into the coming note; as far
+        from the stroke before as in the figure that comes back."""
         highest = TOP if held is None else held - ROOM_SEMITONES
         inside = {(spec.root + t) % 12 for t in plain(spec)}
         index = self.sung.get(following)
@@ -230,8 +249,10 @@ class _Rag:
         pitches = np.array([p for p in open_keys if _leaves_room(p, held, spec)])
         if not len(pitches):
             return None
-        moves = np.abs(pitches - self.top)
-        shares = np.exp(-np.abs(moves - 3) / 2.5 - np.abs(pitches - goal) / 5 - (moves == 0))
+        moves = pitches - self.top
+        shares = np.exp(-np.abs(np.abs(moves) - 3) / 2.5 - np.abs(pitches - goal) / 5 - (moves == 0))
+        if move is not None:
+            shares = np.exp(-np.abs(moves - move) - np.abs(pitches - goal) / 20)
         return int(rng.choice(pitches, p=shares / shares.sum()))
 
     def final(self, bar: Bar) -> list[Event]:
