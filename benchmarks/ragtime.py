@@ -5,8 +5,8 @@
 What is compared are bars of two beats in sixteenths: the rags' own, and pairs of beats of the covers. Hands are told by
 one pitch for all, as a cover's piano does not tell them. 1-Wasserstein distances of each quantity, and mean differences
 of the chances of a stroke on each sixteenth, from the rags of the training split to the covers, and to the rags that
-are not in it: so far apart are rags. The covers are made of the songs' true lead sheets; where another player sits, the
-rest of the style stays. ``--count`` prints the tables of the player's rhythms, counted in the training split.
+are not in it: so far apart are rags. The covers are made of the true lead sheets of pop909's last test songs (the
+player's shares were set on the first twelve); where another player sits, the rest of the style stays. ``--count`` prints the tables of the player's rhythms, counted in the training split.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ def covers(player: str, settings: dict[str, Any], songs: Sequence[str], seeds: i
 
 def compare(songs: int, seeds: int) -> dict[str, Any]:
     """Players in the style, beside rags."""
-    names = sorted(pop909.BENCHMARK)[:songs]
+    names = sorted(pop909.BENCHMARK)[-songs:]
     splits: dict[bool, list[Bar]] = {True: [], False: []}
     for name in mutopia_rags.names():
         splits[mutopia_rags.split(name) == "train"] += rag_bars(name)
