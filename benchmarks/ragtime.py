@@ -6,7 +6,8 @@ What is compared are bars of two beats in sixteenths: the rags' own, and pairs o
 one pitch for all, as a cover's piano does not tell them. 1-Wasserstein distances of each quantity, and mean differences
 of the chances of a stroke on each sixteenth, from the rags of the training split to the covers, and to the rags that
 are not in it: so far apart are rags. The covers are made of the true lead sheets of pop909's last test songs (the
-player's shares were set on the first twelve); where another player sits, the rest of the style stays. ``--count`` prints the tables of the player's rhythms, counted in the training split.
+player's shares were set on the first twelve); where another player sits, the rest of the style stays. ``--count``
+prints the tables of the player's rhythms, counted in the training split.
 """
 
 from __future__ import annotations
