@@ -130,6 +130,20 @@ def test_figures_come_back() -> None:
         assert min(others) > three + 0.05
 
 
+def test_what_would_be_faster_than_fingers_is_played_in_eighths() -> None:
+    for bpm, longest in ((130.0, 0.25), (165.0, 0.5)):
+        sheet = replace(song(bpm, 32, loop=LOOP), melody=())
+        beats = sheet.grid.beat_at(np.array([n.onset_s for n in PLAYERS.build("ragtime")(sheet, Score(()), 0).notes]))
+        gaps = np.diff(np.unique(np.round(8 * beats) / 8))
+        assert gaps.min() == longest
+
+
+def test_no_tone_is_repeated_between_those_of_the_melody() -> None:
+    moves = [m for f in figures_of(replace(sheet_of(), melody=()), Score(())) for m in f.moves.values()]
+    assert len(moves) > 100
+    assert 0 not in moves
+
+
 def test_the_melody_is_read_as_it_is_played() -> None:
     """A stroke under a note that comes a sixteenth early comes with it."""
     sheet = sheet_of()

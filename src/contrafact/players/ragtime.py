@@ -50,7 +50,10 @@ class Config:
 
 
 PLAYER = 32
-PER_BEAT = 4
+SLOTS = 8
+"""Places of a rhythm."""
+SHORTEST_S = 0.11
+"""Where sixteenths were shorter, the right hand's places are eighths."""
 OCTAVE, SINGLE = range(35, 51), range(41, 58)
 """Ranges of the lower note of an octave, and of a bass note that is struck alone."""
 CHORD_BOTTOM = range(47, 59)
@@ -63,7 +66,7 @@ FEWER, FULLER, BUSY, THICK = 0.72, 1.3, 2.2, 1.6
 """How much less likely each further stroke makes a rhythm, as rhythms that hold a melody are fuller than others; how
 much likelier each further note makes a stroke, as not every one finds room; and how much density counts for both."""
 AGAIN, BACK = 0.55, (2, 4, 8)
-"""Share of figures that are one of so many pairs of beats before, where the melody allows."""
+"""Share of figures that are one of so many bars of two before, where the melody allows."""
 
 
 def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
@@ -89,11 +92,11 @@ def heard(form: Form, sheet: LeadSheet, so_far: Score) -> Tune:
 
 @dataclass(frozen=True)
 class Figure:
-    """What the right hand does in a pair of beats (or in one).
+    """What the right hand does in a bar of two, or in what a bar leaves.
 
     Attributes:
         rhythm: as in `RHYTHMS`.
-        moves: semitones from the stroke before, by sixteenth, where it plays more than the melody.
+        moves: semitones from the stroke before, by place, where it plays more than the melody.
     """
 
     rhythm: str
@@ -101,11 +104,12 @@ class Figure:
 
 
 class _Rag:
-    """One performance, pair of beats by pair of beats."""
+    """One performance, one bar of two after the other."""
 
     def __init__(self, config: Config, form: Form, melody: Tune, seed: int) -> None:
         self.config, self.form, self.melody, self.seed = config, form, melody, seed
-        self.sung = {round(PER_BEAT * float(b)): i for i, b in enumerate(melody.onsets)}
+        self.per_beat = 4 if form.beat_s >= 4 * SHORTEST_S else 2
+        self.sung = {round(self.per_beat * float(b)): i for i, b in enumerate(melody.onsets)}
         self.home = float(np.median(melody.pitches)) if len(melody.pitches) else 74.0
         self.top, self.low, self.chord = round(self.home), 40, Voicing()
         self.figures: list[Figure] = []
@@ -116,8 +120,8 @@ class _Rag:
             return []
         rng = randomness(self.seed, PLAYER, bar.index)
         events: list[Event] = []
-        for first in range(bar.first, bar.first + bar.beats, 2):
-            beats = min(2, bar.first + bar.beats - first)
+        for first in range(bar.first, bar.first + bar.beats, SLOTS // self.per_beat):
+            beats = min(SLOTS // self.per_beat, bar.first + bar.beats - first)
             events += self._left(bar, first, beats, rng) + self._right(first, beats, rng)
         return [e._replace(velocity=e.velocity + 10 * bar.energy - 5 + float(rng.normal(0, 3))) for e in events]
 
@@ -183,12 +187,12 @@ class _Rag:
     # The right hand
 
     def _right(self, first: int, beats: int, rng: np.random.Generator) -> list[Event]:
-        slots = range(PER_BEAT * first, PER_BEAT * (first + beats))
+        slots = range(self.per_beat * first, self.per_beat * (first + beats))
         before = self._figure([s in self.sung for s in slots], rng)
         figure = Figure(before.rhythm)
         self.figures.append(figure)
         strokes = [s for s, struck in zip(slots, figure.rhythm, strict=False) if struck == "x"]
-        after = next((s for s in range(slots.stop, slots.stop + PER_BEAT) if s in self.sung), slots.stop)
+        after = next((s for s in range(slots.stop, slots.stop + self.per_beat) if s in self.sung), slots.stop)
         events: list[Event] = []
         for slot, following in zip(strokes, [*strokes[1:], after], strict=False):
             top, place = self.top, slot - slots.start
@@ -212,13 +216,13 @@ class _Rag:
 
     def _stroke(self, slot: int, following: int, move: int | None, rng: np.random.Generator) -> list[Event]:
         """What is struck on one sixteenth: voices under a note of the melody, or a tone of one's own with some more."""
-        index, room = self.sung.get(slot), (following - slot) / PER_BEAT
-        beat = slot / PER_BEAT if index is None else float(self.melody.onsets[index])
+        index, room = self.sung.get(slot), (following - slot) / self.per_beat
+        beat = slot / self.per_beat if index is None else float(self.melody.onsets[index])
         spec = self.form.chord(int(beat + (0.05 if index is None else 0.3)))  # an anticipated tone has its own chord
         size = self._size(following - slot, rng)
         if spec.is_none:
             return []
-        held = self.melody.lowest(beat, beat + 1 / PER_BEAT)
+        held = self.melody.lowest(beat, beat + 1 / self.per_beat)
         top = self._tone(spec, held, slot, following, move, rng) if index is None else int(self.melody.pitches[index])
         if top is None:
             return []
@@ -245,12 +249,12 @@ class _Rag:
         if index is not None:
             goal, scale = int(self.melody.pitches[index]), chord_scale(spec, self.form.key)
             steps = {goal + s for s in (-2, -1, 1, 2) if slot % 2 and (s == -1 or (goal + s) % 12 in scale)}
-        open_keys = [p for p in range(FLOOR, highest + 1) if p % 12 in inside or p in steps]
+        open_keys = [p for p in range(FLOOR, highest + 1) if p != self.top and (p % 12 in inside or p in steps)]
         pitches = np.array([p for p in open_keys if _leaves_room(p, held, spec)])
         if not len(pitches):
             return None
         moves = pitches - self.top
-        shares = np.exp(-np.abs(np.abs(moves) - 3) / 2.5 - np.abs(pitches - goal) / 5 - (moves == 0))
+        shares = np.exp(-np.abs(np.abs(moves) - 3) / 2.5 - np.abs(pitches - goal) / 5)
         if move is not None:
             shares = np.exp(-np.abs(moves - move) - np.abs(pitches - goal) / 20)
         return int(rng.choice(pitches, p=shares / shares.sum()))
