@@ -7,7 +7,8 @@ one pitch for all, as a cover's piano does not tell them. 1-Wasserstein distance
 of the chances of a stroke on each sixteenth, from the rags of the training split to the covers, and to the rags that
 are not in it: so far apart are rags. The covers are made of the true lead sheets of pop909's last test songs (the
 player's shares were set on the first twelve); where another player sits, the rest of the style stays. ``--count``
-prints the tables of the player's rhythms, counted in the training split.
+prints the tables of the player's rhythms, counted in the training split; how well they guess other rags is told
+in nats.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from contrafact.arrangers.band import band
 from contrafact.data import mutopia_rags, pop909
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote
 from contrafact.metrics.style import ranges, score_all, statistics, style_score
+from contrafact.players._rag_rhythms import RHYTHMS
 from contrafact.players.pop_piano._corpus import sheet_of
+from contrafact.players.ragtime import AGAIN, BACK
 from contrafact.score import BeatGrid, Note, Part, Score
 from contrafact.settings import Knobs
 from contrafact.style import StylePart
@@ -209,23 +212,49 @@ def column() -> dict[str, Any]:
 # Rhythms
 
 
+def right_hand(name: str) -> tuple[dict[int, set[int]], list[str]]:
+    """Pitches of a rag's right hand by sixteenths from the first bar line, and the rhythms of its bars."""
+    rag = mutopia_rags.read(name)
+    pickup, struck = rag.pickup, dict[int, set[int]]()
+    for n in rag.right:
+        struck.setdefault(round(4 * (n.onset - pickup)), set()).add(n.pitch)
+    bars = range(int((rag.length - pickup) // 2))
+    return struck, ["".join(".x"[SLOTS * b + i in struck] for i in range(SLOTS)) for b in bars]
+
+
 def count() -> tuple[dict[str, int], dict[int, tuple[int, ...]]]:
     """Rhythms of the right hand, and sizes of its strokes by the sixteenths to the next; of the training split."""
     rhythms: Counter[str] = Counter()
     sizes: dict[int, Counter[int]] = {1: Counter(), 2: Counter(), 3: Counter()}
     for name in mutopia_rags.names():
         if mutopia_rags.split(name) == "train":
-            rag = mutopia_rags.read(name)
-            pickup, struck = rag.pickup, dict[int, set[int]]()
-            for n in rag.right:
-                struck.setdefault(round(4 * (n.onset - pickup)), set()).add(n.pitch)
-            bars = range(int((rag.length - pickup) // 2))
-            rhythms.update("".join(".x"[SLOTS * b + i in struck] for i in range(SLOTS)) for b in bars)
-            slots = sorted(struck)
-            for slot, following in pairwise(slots):
+            struck, bars = right_hand(name)
+            rhythms.update(bars)
+            for slot, following in pairwise(sorted(struck)):
                 sizes[min(3, following - slot)][min(4, len(struck[slot]))] += 1
     often = {rhythm: n for rhythm, n in rhythms.most_common() if n >= FEWEST}
     return often, {k: tuple(c[n] for n in (1, 2, 3, 4)) for k, c in sizes.items()}
+
+
+def guess() -> dict[str, float]:
+    """Negative log-likelihood in nats of a bar's rhythm in rags that are not in the training split: by no knowledge,
+    by the player's table, and by it and what comes back, as the player draws; one count for every rhythm besides."""
+    total = sum(RHYTHMS.values()) + 2**SLOTS
+    by_table, by_both = [], []
+    for name in mutopia_rags.names():
+        if mutopia_rags.split(name) != "train":
+            _, bars = right_hand(name)
+            for i, bar in enumerate(bars):
+                likely = (RHYTHMS.get(bar, 0) + 1) / total
+                back = [bars[i - k] == bar for k in BACK if k <= i]
+                by_table.append(-np.log(likely))
+                again = AGAIN * len(back) / len(BACK)
+                by_both.append(-np.log((1 - again) * likely + AGAIN * sum(back) / len(BACK)))
+    return {
+        "none": SLOTS * float(np.log(2)),
+        "table": float(np.mean(by_table)),
+        "table and what comes back": float(np.mean(by_both)),
+    }
 
 
 def covers(player: str, settings: dict[str, Any], songs: Sequence[str], seeds: int) -> tuple[list[Bar], Floats]:
@@ -277,7 +306,9 @@ def main() -> None:
     if options.count:
         print(*count(), sep="\n")
         return
-    result = column() | compare(options.songs, options.seeds)
+    guessed = guess()
+    print(guessed)
+    result = {"nats of a rhythm, other rags": guessed} | column() | compare(options.songs, options.seeds)
     if not options.no_record:
         record("ragtime", result)
 
