@@ -209,7 +209,8 @@ COLUMNS: dict[str, dict[str, Range | TempoRange]] = {
         "bass_repeats": Range(0.25, 0.5),  # bass on one, a chord on two and on three
         "bass_steps": Range(0, 0.2),
         "bass_distinct": Range(1.7, 2.7),
-        "comp_attacks_per_bar": Range(5, 9),
+        "comp_attacks_per_bar": Range(4, 9),
+        "comp_offbeat_share": Range(0.3, 0.7),
     },
 }
 """Ranges by style and row. The one-sided ranges end where the statistic does: a share at 0 or 1."""
