@@ -35,6 +35,14 @@ def test_a_long_note_that_the_dominant_cannot_carry_keeps_the_minor_chord(pitch:
     assert symbols(led(held, 1.0, 0)) == ["A:7" if fits else "A:min", "D:min"]
 
 
+def test_where_the_whole_chord_may_not_be_a_dominant_its_end_may() -> None:
+    sheet = song(("A:min", "D:min"), bars=2, with_melody=False)
+    third = replace(sheet, melody=(MelodyNote(0.0, 0.42, 72),))
+    found = led(third, 1.0, 0)
+    assert symbols(found) == ["A:min", "A:7", "D:min"]
+    assert found.chords[1].start_s == pytest.approx(2 * 0.42)
+
+
 def test_a_bar_may_lead_on_in_its_second_half() -> None:
     sheet = song(("C:maj", "A:min"), bars=32, with_melody=False)
     found = led(sheet, 1.0, 0)

@@ -1,8 +1,8 @@
 """The song's own harmony as ragtime has it: triads, and dominants that lead from one to the next.
 
-What falls a fifth becomes a dominant seventh, also where it was minor; a chord of a bar or more may give its last two
-beats to the dominant of the next one (in three its last bar or, of one bar, the last beat). The melody decides where:
-its long and stressed notes must fit.
+What falls a fifth becomes a dominant seventh, also where it was minor. A chord of a bar or more may give its last two
+beats (in three its last bar or, of one bar, the last beat) to the dominant of the next one, or become one in them only.
+The melody decides where: its long and stressed notes must fit.
 """
 
 from __future__ import annotations
@@ -44,17 +44,13 @@ def led(sheet: LeadSheet, amount: float, seed: int) -> LeadSheet:
         triad = replace(chord, symbol=_plain(chord.symbol, spec))
         first, end = (round(float(b)) for b in grid.beat_at(np.array([chord.start_s, chord.end_s])))
         root = _dominant_root(spec, after) if treated < amount else None
+        middle = end - _room(end - first, grid.beats_per_bar)
         if root is None:
             chords.append(triad)
-        elif root == spec.root:
-            fits = _fits(slots, first, end, root)
-            chords.append(replace(chord, symbol=build(root, "7", sheet.key, spec.bass)) if fits else triad)
-        elif (
-            (beats := _room(end - first, grid.beats_per_bar))
-            and put < INSERTED
-            and _fits(slots, end - beats, end, root)
-        ):
-            middle_s = float(grid.time_at(end - beats))
+        elif root == spec.root and _fits(slots, first, end, root):
+            chords.append(replace(chord, symbol=build(root, "7", sheet.key, spec.bass)))
+        elif middle < end and (root == spec.root or put < INSERTED) and _fits(slots, middle, end, root):
+            middle_s = float(grid.time_at(middle))
             dominant = replace(chord, start_s=middle_s, symbol=build(root, "7", sheet.key))
             chords += [replace(triad, end_s=middle_s), dominant]
         else:
@@ -72,7 +68,7 @@ def _plain(symbol: str, spec: ChordSpec) -> str:
 
 def _dominant_root(spec: ChordSpec, after: ChordSpec | None) -> int | None:
     """Root of the dominant that leads from a chord to the next; None where none does."""
-    if after is None or spec.family not in FAMILIES or after.family not in FAMILIES[:3] or after.root == spec.root:
+    if after is None or spec.family not in FAMILIES or after.family not in FAMILIES or after.root == spec.root:
         return None
     return (after.root + 7) % 12
 
