@@ -51,6 +51,7 @@ class Style:
         column: whose ranges it is judged by, see `metrics.style.COLUMNS`.
         column_in_three: the same for songs that are played in three.
         harmonizer: registry name of who finds the chords; "" keeps the song's own.
+        secondary_dominants: the song's own are led from one to the next by dominants, as in ragtime.
         harmony: whose rates found chords keep in four, a name in `theory.reharmonize.PROFILES`; in three it is "waltz".
         metre: "source" (four stays four, six becomes three), "4/4" (six becomes four), or "3/4" (all in three).
         arranger: registry name.
@@ -67,6 +68,7 @@ class Style:
     harmony: str
     metre: Literal["source", "4/4", "3/4"] = "source"
     harmonizer: str = "jazz_rules"
+    secondary_dominants: bool = False
     arranger: str = "band"
     mix: Mix = field(default_factory=Mix)
 

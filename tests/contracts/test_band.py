@@ -21,7 +21,7 @@ from contrafact.style import StylePart
 from contrafact.theory.chords import parse
 
 STYLES = [name for name in style.names() if style.load(name).arranger == "band"]
-SOLO = ("jazz-piano", "pop-piano")
+SOLO = ("jazz-piano", "pop-piano", "ragtime")
 PLAIN = {"harmony": 0.0}
 DRUM_NOTES = {kit.KICK, kit.CROSS_STICK, kit.SNARE, kit.CLOSED_HAT, kit.HAT_FOOT, kit.CRASH, kit.RIDE, kit.BRUSH_SWIRL}
 

@@ -78,7 +78,9 @@ def test_swing_moves_off_beats_only(swing: float, low: float, high: float) -> No
     assert turned.sheet.chords == normal.sheet.chords
 
 
-@pytest.mark.parametrize("name", ["jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad", "pop-piano"])
+@pytest.mark.parametrize(
+    "name", ["jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad", "pop-piano", "ragtime"]
+)
 @pytest.mark.parametrize("semitones", [-12, -5, 5, 7, 12])
 def test_transposing_moves_the_melody_so_far_and_leaves_the_band_its_register(name: str, semitones: int) -> None:
     settings = {"style": name, "knobs": SWUNG | {"density": 0.0, "melody_instrument": "piano"}}
@@ -203,7 +205,7 @@ TURNED = {
 }
 IDLE = {("ballad", "feel"), ("jazz-piano", "feel"), ("bossa-nova", "feel"), ("bossa-nova", "swing")} | {
     *(("cyclegan-jazz", knob) for knob in ("feel", "harmony", "harmonizer")),
-    *(("pop-piano", knob) for knob in ("feel", "swing")),
+    *((solo, knob) for solo in ("pop-piano", "ragtime") for knob in ("feel", "swing")),
 }
 
 
@@ -221,6 +223,18 @@ def test_every_knob_changes_every_style_or_is_refused(name: str, knob: str) -> N
             scored(**{knob: TURNED[knob]})
     else:
         assert scored(**{knob: TURNED[knob]}).parts != scored().parts
+
+
+def test_ragtime_leads_the_songs_own_chords_by_dominants() -> None:
+    def symbols(**knobs: Any) -> list[str]:
+        band = ARRANGERS.build("band", style="ragtime", knobs=knobs)
+        return [c.symbol for c in band(replace(song(bars=16), melody=()), Score(()), 7).sheet.chords]
+
+    own = [c.symbol for c in song(bars=16).chords]
+    assert symbols(harmony=0.0) == own
+    falls = [(parse(a).root - parse(b).root) % 12 == 7 for a, b in pairwise(symbols()) if a not in own]
+    assert len(falls) > 5
+    assert all(falls)
 
 
 def test_pop_piano_keeps_the_songs_own_chords_unless_it_is_asked_for_others() -> None:
@@ -274,6 +288,26 @@ def test_behind_moves_on_beats_of_the_melody_by_so_many_milliseconds() -> None:
 def test_anticipations_bring_some_long_notes_an_eighth_early() -> None:
     plain, early = (len(_off_beats(played(swing=0.0, anticipations=a))) for a in (0.0, 0.9))
     assert early > plain + 5
+
+
+def test_early_is_by_how_much_they_come_early_and_off_beats_may_too() -> None:
+    def sixteenths(**settings: Any) -> list[float]:
+        beats = song().grid.beat_at(
+            np.array([n.onset_s for n in played(swing=0.0, anticipations=0.9, **settings).notes])
+        )
+        return [b % 1 for b in beats if abs(b % 0.5 - 0.25) < 0.1]
+
+    assert not sixteenths()
+    found = sixteenths(early=0.25)
+    assert sum(abs(b - 0.75) < 0.1 for b in found) > 5
+    assert sum(abs(b - 0.25) < 0.1 for b in found) > 5
+    with pytest.raises(ContrafactError, match="early"):
+        played(early=0.6)
+
+
+def test_lift_raises_the_register_in_which_the_melody_lies() -> None:
+    pitches = [np.array([n.pitch for n in played(lift=lift).notes]) for lift in (0, 12)]
+    assert (pitches[1] - pitches[0] == 12).all()
 
 
 def _off_beats(part: Part) -> list[float]:

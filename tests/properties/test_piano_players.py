@@ -20,6 +20,7 @@ from contrafact.theory.swing import swing_phase
 
 LOOP = ("C:maj9", "A:7(b9,b13)", "D:min9", "G:13", "C:maj6(9)", "C:maj6(9)", "F:maj9", "G:sus4(b7,9)")
 CASES = [("jazz_comping", {"style": s}) for s in ("swing", "bossa", "waltz", "ballad")] + [("solo_piano", {})]
+EVERY = [*CASES, ("ragtime", {})]
 EMPTY = Score(())
 
 
@@ -57,11 +58,11 @@ def bars_of(sheet: LeadSheet, part: Part) -> list[tuple[tuple[int, int], ...]]:
     return [tuple(sorted(b)) for b in bars.values()]
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(("name", "settings"), EVERY)
 def test_notes_are_playable(name, settings) -> None:
     sheet = song()
     part = play(name, sheet, **settings)
-    lowest = 33 if name == "solo_piano" else 46
+    lowest = {"solo_piano": 33, "ragtime": 35}.get(name, 46)
     assert part.name == "piano"
     assert all(lowest <= n.pitch <= 84 and 30 <= n.velocity <= 85 for n in part.notes)
     assert part.notes[0].onset_s >= 0
@@ -71,7 +72,7 @@ def test_notes_are_playable(name, settings) -> None:
         assert all(a.end_s <= b.onset_s for a, b in pairwise(same))
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(("name", "settings"), EVERY)
 def test_seeds_repeat_and_differ(name, settings) -> None:
     sheet = song()
     assert play(name, sheet, 2, **settings) == play(name, sheet, 2, **settings)
@@ -87,7 +88,7 @@ def test_density_is_monotone(name, settings) -> None:
     assert attacks[-1] > 1.2 * attacks[0]
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(("name", "settings"), EVERY)
 def test_no_bar_comes_more_than_three_times(name, settings) -> None:
     for sheet in (song(), song(with_melody=False)):
         bars = bars_of(sheet, play(name, sheet, **settings))
@@ -95,7 +96,7 @@ def test_no_bar_comes_more_than_three_times(name, settings) -> None:
         assert len(bars) > 40
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(("name", "settings"), EVERY)
 def test_the_melody_has_room(name, settings) -> None:
     """Hardly a note lies within a whole tone of a melody note that sounds with it."""
     sheet = song()
@@ -109,7 +110,7 @@ def test_the_melody_has_room(name, settings) -> None:
     assert crowded / together < 0.02
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(("name", "settings"), EVERY)
 def test_pitches_belong_to_their_chord(name, settings) -> None:
     """Every comped note is a tone of its chord, a natural tension of it, or of the chord that it anticipates."""
     sheet = song()
@@ -123,7 +124,7 @@ def test_pitches_belong_to_their_chord(name, settings) -> None:
             allowed |= {(spec.root + t) % 12 for t in (*spec.intervals, 2, 9, 5)}
         strange += n.pitch % 12 not in allowed
     # Approach notes of the left hand are chromatic.
-    assert strange / len(part.notes) <= (0.08 if name == "solo_piano" else 0.02)
+    assert strange / len(part.notes) <= (0.08 if name in ("solo_piano", "ragtime") else 0.02)
 
 
 def test_colour_adds_ninths_and_thirteenths() -> None:
@@ -162,7 +163,7 @@ def test_comping_swings_at_the_rides_place_and_only_when_asked() -> None:
 
 def test_comping_in_three_and_in_odd_bars() -> None:
     sheet = song(metre="3/4")
-    for name in ("jazz_comping", "solo_piano"):
+    for name in ("jazz_comping", "solo_piano", "ragtime"):
         assert len(play(name, sheet).notes) > 100
 
 
@@ -196,5 +197,5 @@ def test_guitar_is_named_so() -> None:
 def test_without_chords_nothing_is_played() -> None:
     sheet = song()
     silent = LeadSheet(sheet.duration_s, sheet.beats_s, sheet.downbeats_s, "4/4", "N", (), (), ())
-    for name in ("jazz_comping", "solo_piano"):
+    for name in ("jazz_comping", "solo_piano", "ragtime"):
         assert play(name, silent).notes == ()

@@ -54,6 +54,7 @@ def test_the_styles_are_those_that_are_promised() -> None:
         "jazz-trio",
         "jazz-waltz",
         "pop-piano",
+        "ragtime",
     ]
     assert all(f.name.endswith((".toml", ".py", "__pycache__")) for f in files("contrafact.styles").iterdir())
 

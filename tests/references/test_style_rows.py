@@ -182,6 +182,18 @@ def test_sixteenths_are_no_offbeats() -> None:
     assert "lead_offbeat_phase" not in found
 
 
+def test_sixteenths_of_the_lead_are_counted_and_its_eighths_stay_even_beside_them() -> None:
+    notes = [(b + shift, 0.2, 67, 80) for b in range(4) for shift in (0.0, 0.5, 0.75)]
+    found = measured(["C:maj"], part_of("melody", notes))
+    assert found["lead_sixteenths"] == pytest.approx(1 / 3)
+    assert found["lead_eighth_phase"] == pytest.approx(0.5) != found["lead_offbeat_phase"]
+    swung = measured(
+        ["C:maj"], part_of("melody", [(b + shift, 0.2, 67, 80) for b in range(4) for shift in (0.0, 2 / 3)])
+    )
+    assert swung["lead_sixteenths"] == 0
+    assert swung["lead_eighth_phase"] == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("symbol", "pitch", "avoided"),
     [

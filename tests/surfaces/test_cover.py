@@ -507,7 +507,7 @@ def test_the_version_is_the_packages():
 
 def test_lists_and_doctor():
     styles = [json.loads(line) for line in contrafact("styles", "--json", check=True).stdout.splitlines()]
-    assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad", "pop-piano"} <= {
+    assert {"jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad", "pop-piano", "ragtime"} <= {
         s["style"] for s in styles
     }
     models = [json.loads(line) for line in contrafact("models", "--json", check=True).stdout.splitlines()]

@@ -15,6 +15,7 @@ from contrafact.settings import Knobs
 from contrafact.style import Style
 from contrafact.theory.reharmonize import kept
 from contrafact.theory.retime import retime
+from contrafact.theory.secondary_dominants import led
 
 CARD = Card(
     summary="Players by rule, each hearing the parts before it: melody, bass, drums, comping.",
@@ -65,7 +66,8 @@ def _harmonizer(style: Style, knobs: Knobs) -> Callable[[LeadSheet, int], LeadSh
     """The song's chords in the style: in three with the rates of a waltz; or the song's own."""
     name = knobs.harmonizer or style.harmonizer
     if not name:
-        return lambda sheet, seed: kept(sheet, knobs.harmony, seed)
+        own = led if style.secondary_dominants else kept
+        return lambda sheet, seed: own(sheet, knobs.harmony, seed)
     in_four, in_three = (HARMONIZERS.build(name, style=profile) for profile in (style.harmony, "waltz"))
 
     def harmonize(sheet: LeadSheet, seed: int) -> LeadSheet:

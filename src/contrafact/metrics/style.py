@@ -72,6 +72,28 @@ RICH_HARMONY = {
     "fifth_falls": Range(0.40, 0.75),
     "avoid_note_beats": Range(0, 0.02),
 }
+RAGTIME: dict[str, Range | TempoRange] = {
+    "rich_chords": Range(0.15, 0.5),
+    "dominants": Range(0.15, 0.45),
+    "two_fives_per_32_bars": Range(0, 1),
+    "chroma_outside_scale": Range(0.03, 0.2),
+    "fifth_falls": Range(0.25, 0.6),
+    "avoid_note_beats": Range(0, 0.02),
+    "bass_repeats": Range(0.02, 0.2),
+    "bass_steps": Range(0.05, 0.3),
+    "bass_distinct": Range(2.7, 3.6),
+    "lead_offbeat_phase": Range(0.49, 0.51, of="lead_eighth_phase"),
+    "lead_sixteenths": Range(0.15, 0.55),
+    "comp_attacks_per_bar": Range(7, 12),
+    "comp_offbeat_share": Range(0.4, 0.7),
+    "lead_lateness_ms": Range(-2, 2),  # none: they are scores
+    "chords_per_bar": Range(0.6, 2),
+    "bass_root": Range(0.5, 0.95),  # inversions belong to it
+    "melody_pitch_kept": Range(0.95, 1),
+    "melody_onset_kept": Range(0.95, 1),
+}
+"""A rag's bar of two is half a bar here. Ranges hold what ``benchmarks/ragtime.py`` measures in nearly all rags, and
+reach farther where the song decides: its chords are its own, and the bass steps where they do."""
 
 COLUMNS: dict[str, dict[str, Range | TempoRange]] = {
     "trio swing": {
@@ -180,6 +202,15 @@ COLUMNS: dict[str, dict[str, Range | TempoRange]] = {
         "comp_attacks_per_bar": Range(6, 12),
         "melody_pitch_kept": Range(0.95, 1),
         "melody_onset_kept": Range(0.95, 1),
+    },
+    "ragtime": RAGTIME,
+    "ragtime waltz": {
+        **RAGTIME,
+        "bass_repeats": Range(0.25, 0.5),  # bass on one, a chord on two and on three
+        "bass_steps": Range(0, 0.2),
+        "bass_distinct": Range(1.7, 2.7),
+        "comp_attacks_per_bar": Range(4, 9),
+        "comp_offbeat_share": Range(0.3, 0.7),
     },
 }
 """Ranges by style and row. The one-sided ranges end where the statistic does: a share at 0 or 1."""

@@ -28,6 +28,10 @@ ON_BEAT = 0.2
 """An onset this near to a beat (in beats) belongs to it; beyond lie sixteenths and swung eighths."""
 OFF_BEAT = (0.4, 0.85)
 """Phases of off-beat eighths, from even to hard swing."""
+OFF_EIGHTH = (0.4, 0.7)
+"""The same where sixteenths are played too: those after the eighth do not count."""
+SIXTEENTH = 1 / 12
+"""An onset nearer than this to the second or fourth sixteenth of a beat is one; thirds and swung eighths are not."""
 LONG = 0.9
 """Beats from which a melody note is long: a beat, played with the usual small gap after it."""
 ROLL_S = 0.08
@@ -200,13 +204,14 @@ def _root_hits(sheet: LeadSheet, samples: Floats) -> Statistics:
 
 
 def lead(sheet: LeadSheet, score: Score) -> Statistics:
-    """Rows of the melody part: where its off-beats fall, how late its on-beats are, and its clashes with the chords."""
+    """Rows of the melody part: where its off-beats fall, how late its on-beats are, its sixteenths, its clashes."""
     part = score.part(LEAD)
     if part is None or not part.notes:
         return {}
     grid = sheet.grid
     beats = _beats_of(grid, part.notes)
-    found = _offbeat("lead", beats)
+    found = _offbeat("lead_offbeat", beats) | _offbeat("lead_eighth", beats, OFF_EIGHTH)
+    found["lead_sixteenths"] = float(np.mean(np.abs(beats % 0.5 - 0.25) < SIXTEENTH - 1e-9))
     near = np.abs(beats - np.round(beats)) <= ON_BEAT
     if near.any():
         onsets = np.array([n.onset_s for n in part.notes])[near]
@@ -214,10 +219,10 @@ def lead(sheet: LeadSheet, score: Score) -> Statistics:
     return found | avoid_notes(sheet, part)
 
 
-def _offbeat(name: str, beats: Floats) -> Statistics:
+def _offbeat(name: str, beats: Floats, within: tuple[float, float] = OFF_BEAT) -> Statistics:
     phases = beats - np.floor(beats)
-    phases = phases[(phases >= OFF_BEAT[0]) & (phases <= OFF_BEAT[1])]
-    return {f"{name}_offbeat_phase": float(np.median(phases))} if len(phases) else {}
+    phases = phases[(phases >= within[0]) & (phases <= within[1])]
+    return {f"{name}_phase": float(np.median(phases))} if len(phases) else {}
 
 
 def _beats_of(grid: BeatGrid, notes: Sequence[Note]) -> Floats:
@@ -297,7 +302,7 @@ def drums(sheet: LeadSheet, score: Score) -> Statistics:
     }
     found |= _backbeat(sheet.grid, part)
     if cymbals:
-        found |= _offbeat("cymbal", _beats_of(sheet.grid, cymbals))
+        found |= _offbeat("cymbal_offbeat", _beats_of(sheet.grid, cymbals))
         if part.program != BRUSH_KIT:  # brushes keep time on the snare
             found["ride_share"] = sum(n.pitch in RIDES for n in cymbals) / len(cymbals)
     return found

@@ -40,7 +40,9 @@ class Config:
         density: 0..1, how many fills and grace notes.
         behind_ms: how far on-beats lie behind the beat at most. Recorded solos have 36, less at fast tempi; a theme is
             played closer to it, and a cover keeps the song's time.
-        anticipations: chance that a long note on a beat comes an eighth early.
+        anticipations: chance that a long note on a beat comes early, and a share of it that it comes late.
+        early: by so many beats; with less than an eighth, notes on off-beats may do so too.
+        lift: semitones by which the good register lies above the instrument's own.
     """
 
     instrument: str = "piano"
@@ -48,10 +50,14 @@ class Config:
     density: float = 0.5
     behind_ms: float = 6.0
     anticipations: float = 0.18
+    early: float = 0.5
+    lift: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.density <= 1:
             raise ValueError("density must lie within 0 to 1")
+        if not 0 < self.early <= 0.5:
+            raise ValueError("early must lie above 0 and be 0.5 at most")
 
 
 LAST_S = 0.7  # before its end nothing new begins in a song whose final chord sounds
@@ -82,7 +88,7 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
         form = plan(sheet)
-        laid = _in_range(lay(form, sheet.melody, config.swing), voice, sheet.transposed)
+        laid = _in_range(lay(form, sheet.melody, config.swing), voice, config.lift, sheet.transposed)
         laid = _within_form(form, laid)
         phrased = _phrased(form, laid, config, seed)
         events = _touched(form, phrased, config, seed)
@@ -111,7 +117,7 @@ def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
     return [n for n in notes if 0 <= n.beat <= last and n.beat < end]
 
 
-def _in_range(notes: list[Laid], voice: Instrument, transposed: int) -> list[Laid]:
+def _in_range(notes: list[Laid], voice: Instrument, lift: int, transposed: int) -> list[Laid]:
     """The melody moved by octaves: as a whole into the good register, then phrases and notes that stick out.
 
     The register is chosen for the song as it was before it was transposed, so that an octave is heard too.
@@ -122,7 +128,7 @@ def _in_range(notes: list[Laid], voice: Instrument, transposed: int) -> list[Lai
     centre = (voice.low + voice.high) / 2
 
     def cost(shift: int) -> float:
-        p = pitches + shift
+        p = pitches + shift - lift
         return float(np.mean((p < voice.low) | (p > voice.high)) * 24 + abs(np.median(p) - centre))
 
     shift = min(range(-60, 61, 12), key=lambda s: (cost(s), abs(s)))
@@ -152,17 +158,18 @@ def _phrases(notes: list[Laid]) -> list[list[Laid]]:
 
 
 def _phrased(form: Form, notes: list[Laid], config: Config, seed: int) -> list[Laid]:
-    """Long notes on a beat come an eighth early now and then, or late at the start of a phrase; the order stays."""
+    """Long notes on a beat come early now and then, or late at the start of a phrase; the order stays."""
     result: list[Laid] = []
+    step = config.early
     for i, (n, draws) in enumerate(zip(notes, randomness(seed, PHRASING, 0).random((len(notes), 2)), strict=True)):
         before = result[-1].beat if result else -4.0
         after = notes[i + 1].beat if i + 1 < len(notes) else n.beat + 8
         beat = n.beat
-        if beat % 1 == 0 and beat >= 1 and after - beat >= 1:
-            if draws[0] < config.anticipations and beat - before >= 1.0:
-                beat -= 0.5
-            elif draws[1] < 0.4 * config.anticipations and beat - before >= 2.0 and after - beat >= 1.5:
-                beat += 0.5
+        if beat % (2 * step) == 0 and beat >= 1 and after - beat >= 2 * step:
+            if draws[0] < config.anticipations and beat - before >= 2 * step:
+                beat -= step
+            elif draws[1] < 0.4 * config.anticipations and beat - before >= 4 * step and after - beat >= 3 * step:
+                beat += step
         result.append(Laid(beat, max(n.end, beat + 0.25), n.pitch, n.is_swung or beat != n.beat))
     return result
 
