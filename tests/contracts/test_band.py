@@ -316,3 +316,19 @@ def test_the_last_chord_is_one_and_the_tune_ends_with_it(name: str) -> None:
     harmonic = [p for p in played.parts if not p.is_drums and p.name != "melody"]
     finals = [[n for n in p.notes if n.end_s - n.onset_s > 1.5 and n.onset_s > end_s - 13] for p in harmonic]
     assert all(finals), "everybody holds the final chord"
+
+
+@pytest.mark.parametrize("stray", [30, 38, 42, 100])
+def test_stray_low_or_high_notes_neither_leap_nor_move_the_tune(stray: int) -> None:
+    """Of a bass riff that was heard as melody: single notes, and a phrase of its own."""
+    tune = song()
+    mixed = [replace(n, pitch=stray) if i % 7 == 3 or 40 <= i < 46 else n for i, n in enumerate(tune.melody)]
+    own, other = (
+        PLAYERS.build("melody_phrasing", density=0.0)(replace(tune, melody=tuple(m)), Score(()), 3)
+        for m in (tune.melody, mixed)
+    )
+    pitches, strayed = (np.array([n.pitch for n in p.notes]) for p in (own, other))
+    was = np.array([m.pitch == stray for m in mixed])
+    np.testing.assert_array_equal(strayed[~was], pitches[~was])
+    assert set(strayed[was] % 12) == {stray % 12}
+    assert np.abs(strayed[was] - np.median(pitches)).max() <= 12

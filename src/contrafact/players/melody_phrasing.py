@@ -118,33 +118,33 @@ def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
 
 
 def _in_range(notes: list[Laid], voice: Instrument, lift: int, transposed: int) -> list[Laid]:
-    """The melody moved by octaves: as a whole into the good register, then phrases and notes that stick out.
+    """The melody moved by octaves: notes to their phrase, phrases to the song, and the song into the good register.
 
     The register is chosen for the song as it was before it was transposed, so that an octave is heard too.
     """
     if not notes:
         return []
-    pitches = np.array([n.pitch for n in notes]) - transposed
-    centre = (voice.low + voice.high) / 2
+    phrases = [_gathered(np.array([n.pitch - transposed for n in group], float)) for group in _phrases(notes)]
+    middles = np.array([np.median(phrase) for phrase in phrases])
+    pitches = np.concatenate([p + move for p, move in zip(phrases, _gathered(middles) - middles, strict=True)])
+    low, high = voice.low + lift, voice.high + lift
 
     def cost(shift: int) -> float:
-        p = pitches + shift - lift
-        return float(np.mean((p < voice.low) | (p > voice.high)) * 24 + abs(np.median(p) - centre))
+        p = pitches + shift
+        return float(np.mean((p < low) | (p > high)) * 24 + abs(np.median(p) - (low + high) / 2))
 
-    shift = min(range(-60, 61, 12), key=lambda s: (cost(s), abs(s)))
-    placed = pitches + transposed + shift
+    placed = pitches + min(range(-60, 61, 12), key=lambda s: (cost(s), abs(s))) + transposed
     if transposed and np.mean((placed < voice.lowest) | (placed > voice.highest)) > STICKING_OUT:
-        shift -= 12 if transposed > 0 else -12  # the instrument cannot follow
-    result: list[Laid] = []
-    for group in _phrases(notes):
-        low, high = min(n.pitch for n in group) + shift, max(n.pitch for n in group) + shift
-        lift = 12 * (-(-(voice.lowest - low) // 12)) if low < voice.lowest else 0
-        lift = -12 * (-(-(high - voice.highest) // 12)) if high > voice.highest else lift
-        for n in group:
-            pitch = n.pitch + shift + lift
-            pitch += 12 * max(0, -(-(voice.lowest - pitch) // 12)) - 12 * max(0, -(-(pitch - voice.highest) // 12))
-            result.append(Laid(n.beat, n.end, pitch, n.is_swung))
-    return result
+        placed -= 12 if transposed > 0 else -12  # the instrument cannot follow
+    placed += 12 * np.ceil(np.maximum(voice.lowest - placed, 0) / 12)
+    placed -= 12 * np.ceil(np.maximum(placed - voice.highest, 0) / 12)
+    return [Laid(n.beat, n.end, int(pitch), n.is_swung) for n, pitch in zip(notes, placed, strict=True)]
+
+
+def _gathered(pitches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pitches, those further than an octave from the median nearer by octaves: of another voice, or misheard."""
+    beyond = pitches - np.median(pitches)
+    return np.where(np.abs(beyond) > 12, pitches - 12 * np.rint(beyond / 12), pitches)
 
 
 def _phrases(notes: list[Laid]) -> list[list[Laid]]:

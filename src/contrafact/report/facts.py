@@ -56,7 +56,8 @@ UNSURE = {
 }
 ADVICE = " If you know its tempo, give it with --tempo."
 OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
-MIXED = "The melody leaps between registers; it may mix two voices."
+WIDE = 22  # semitones that nine tenths of the notes span, above which too; of 100 melodies of pop909 hardly one has more
+MIXED = "The melody leaps between registers, or spans more than tunes do; it may mix two voices."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,8 +231,9 @@ def doubts(sheet: LeadSheet, asked_bpm: float | None = 0.0) -> list[str]:
         unsure["beats"] = f"No beat was found near {asked_bpm:g} a minute; this one has {sheet.tempo_bpm:.1f}."
     if sheet.melody:
         steps = [abs(b.pitch - a.pitch) for a, b in pairwise(sheet.melody)]
-        leaps = sum(step > OCTAVE for step in steps) > LEAPS * len(steps)
-        return [*unsure.values(), MIXED] if leaps else list(unsure.values())
+        low, high = np.percentile([n.pitch for n in sheet.melody], (5, 95))
+        mixed = sum(step > OCTAVE for step in steps) > LEAPS * len(steps) or high - low > WIDE
+        return [*unsure.values(), MIXED] if mixed else list(unsure.values())
     unsure.pop("melody", None)
     if all(chord.symbol == "N" for chord in sheet.chords):
         unsure.pop("chords", None)
