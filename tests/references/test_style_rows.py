@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -15,12 +16,14 @@ from contrafact.metrics.style import (
     HEADLINE,
     Range,
     lead_phase,
+    ranges,
     ride_phase,
     score_all,
     statistics,
     style_score,
 )
 from contrafact.metrics.style_statistics import is_avoided
+from contrafact.report.facts import style_rows
 from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
 
@@ -407,3 +410,11 @@ def test_empty_covers_have_no_statistics_but_the_tempo() -> None:
     assert statistics(replace(empty, beats_s=np.zeros(0), downbeats_s=np.zeros(0)), Score(())) == {}
     silent = Score((Part("melody", 0, ()), Part("bass", 32, ()), Part("drums", 0, (), True), Part("piano", 0, ())))
     assert statistics(empty, silent) == {"tempo_bpm": pytest.approx(150)}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_rows_of_a_report_are_json(column: str) -> None:
+    lowest = {limits.of or row: limits.low for row, limits in ranges(column, {"tempo_bpm": 150.0}).items()}
+    rows = style_rows({"tempo_bpm": 150.0, **lowest}, column)
+    assert len(rows) > 5
+    assert json.loads(json.dumps(rows)) == rows
