@@ -226,8 +226,10 @@ def arrange(
 
     _suffix(out, ".mid")
     settings = Settings(style=style, seed=seed, knobs=_knobs(assignments), transpose=transpose)
-    write_midi(make(read_leadsheet(sheet), Score(()), settings).score, out)
+    made = make(read_leadsheet(sheet), Score(()), settings)
+    write_midi(made.score, out)
     print(out)
+    print(_played(made.sheet.tempo_bpm, made.sheet.metre))
 
 
 @app.command()
@@ -278,6 +280,10 @@ def _facts(tempo_bpm: float, metre: str, key: str) -> str:
     return f"heard: {tempo_bpm:.1f} beats a minute, {metre}, {key if key != 'N' else 'no key'}"
 
 
+def _played(tempo_bpm: float, metre: str) -> str:
+    return f"played: {tempo_bpm:.1f} beats a minute, {metre}"
+
+
 def _suffix(path: Path, *known: str) -> None:
     if path.suffix.lower() not in known:
         raise SettingsError("SETTING_VALUE", f"{path.name!r} has no known ending.", f"Use {' or '.join(known)}.")
@@ -317,6 +323,7 @@ class _Shown:
             return
         print(f"{song.name}: {'already done' if made.skipped else 'done'}, {made.folder}")
         print(f"  {_facts(*(report['song'][k] for k in ('tempo_bpm', 'metre', 'key')))}")
+        print(f"  {_played(*(report['played'][k] for k in ('tempo_bpm', 'metre')))}")
         for row in report["figures"]["summary"]:
             anchors = f"copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
             print(f"  {row['label']:34} {row['value']:>12}   {anchors}")

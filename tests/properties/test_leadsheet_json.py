@@ -171,6 +171,9 @@ def test_doubts_name_what_is_missing_once() -> None:
     for jump, said in ((12, 0), (13, 1)):
         two_voices = tuple(MelodyNote(0.2 * k, 0.2, 60 + jump * (k % 5 == 0)) for k in range(20))
         assert sum("two voices" in d for d in doubts(replace(sure, melody=two_voices))) == said
+    for step, said in ((1, 0), (2, 1)):
+        rising = tuple(MelodyNote(0.2 * k, 0.2, 50 + step * k) for k in range(20))
+        assert sum("two voices" in d for d in doubts(replace(sure, melody=rising))) == said
     tuneless = replace(sure, melody=(), confidence={"melody": 0.0, "beats": 0.1})
     assert sum("melody" in d for d in doubts(tuneless)) == 1
     assert sum("beat" in d for d in doubts(tuneless)) == 1

@@ -427,6 +427,7 @@ def test_the_reader_that_is_asked_for_listens(band_recording, tmp_path):
         target = tmp_path / f"{reader}.json"
         told = contrafact("leadsheet", band_recording, "-o", target, "--reader", reader, check=True).stdout
         assert re.search(r"heard: \d+\.\d beats a minute, 4/4, [A-G]", told)
+        assert re.search(r"played: \d+\.\d beats a minute, 4/4", told)
         found[reader] = target.read_text()
         contrafact("transcribe", band_recording, "-o", tmp_path / f"{reader}.mid", "--reader", reader, check=True)
     assert found["neural"] != found["heuristic"]

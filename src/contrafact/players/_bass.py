@@ -129,6 +129,6 @@ def skips(form: Form, events: list[Event], density: float, seed: int) -> list[Ev
         rng = randomness(seed, SKIPS, index)
         chance, which, loud = rng.random(), int(rng.integers(len(notes))), rng.uniform(46, 60)
         e = notes[which]
-        if chance < 0.5 * density and e.length > 0.8 and e.beat % 1 == 0:
+        if chance < 0.5 * density and 0.8 < e.length < 1 and e.beat % 1 == 0:
             result.append(Event(e.beat + 0.5, 0.3, e.pitch, loud))
     return result

@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import contrafact
 from contrafact.audio import Audio, Recording
 from contrafact.dsp.loudness import integrated_loudness
@@ -56,7 +58,9 @@ UNSURE = {
 }
 ADVICE = " If you know its tempo, give it with --tempo."
 OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
-WIDE = 22  # semitones that nine tenths of the notes span, above which too; of 100 melodies of pop909 hardly one has more
+WIDE = (
+    22  # semitones that nine tenths of the notes span, above which too; of 100 melodies of pop909 hardly one has more
+)
 MIXED = "The melody leaps between registers, or spans more than tunes do; it may mix two voices."
 
 
@@ -108,6 +112,7 @@ def write_report(work: Workplace, made: Made, timings_s: dict[str, float], start
         "settings": made.settings,
         "offset_s": 0.0,
         "song": _song(made.original),
+        "played": {"tempo_bpm": round(made.arrangement.sheet.tempo_bpm, 3), "metre": made.arrangement.sheet.metre},
         "figures": figures,
         "warnings": [{"message": text} for text in warnings(made, figures)],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
@@ -286,7 +291,9 @@ def _turned(made: Made) -> str:
 def _scene(made: Made, report: dict[str, Any]) -> Scene:
     song, figures = report["song"], report["figures"]
     title = made.heard.source.tags.get("title") or made.song.stem
+    played = report["played"]
     tempo = f"{song['tempo_bpm']:.1f} beats a minute, {song['metre']}, {song['key']}"
+    tempo += f"; the cover: {played['tempo_bpm']:.1f}, {played['metre']}"
     return Scene(
         title=title,
         subtitle=f"{made.style.title}: {made.style.summary} {_turned(made)}The original: {tempo}.",
