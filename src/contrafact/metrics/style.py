@@ -58,7 +58,7 @@ def lead_phase(tempo_bpm: float) -> Range:
 
 def ride_phase(tempo_bpm: float) -> Range:
     """Where the ride cymbal's off-beat falls at a tempo, ± .03."""
-    centre = swing_phase(60 / tempo_bpm)
+    centre = float(swing_phase(60 / tempo_bpm))
     return Range(centre - 0.03, centre + 0.03)
 
 
