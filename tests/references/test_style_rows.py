@@ -341,6 +341,7 @@ def test_phases_by_tempo() -> None:
     assert ride_phase(150).low == pytest.approx(0.675 - 0.03)
     assert ride_phase(290).low == pytest.approx(1 - 0.098 * 290 / 60 - 0.03)
     assert ride_phase(400).low == pytest.approx(0.52 - 0.03)
+    assert type(ride_phase(150).distance(0.72)) is float, "as a report can hold it"
 
 
 def middle(column: str, tempo_bpm: float = 150) -> dict[str, float]:
