@@ -16,7 +16,7 @@ import numpy as np
 
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet, Section
-from contrafact.notation import TICKS, Measure, Written, engrave
+from contrafact.notation import LEDGERS, MIDDLE_C, TICKS, Measure, Written, engrave, engrave_hands
 from contrafact.score import BeatGrid, Note, Part, Score
 from contrafact.theory.chords import bass_name, fifths, spell
 
@@ -37,6 +37,7 @@ _KINDS = {
     "11": "dominant-11th", "maj11": "major-11th", "min11": "minor-11th", "13": "dominant-13th", "maj13": "major-13th",
     "min13": "minor-13th", "sus2": "suspended-second", "sus4": "suspended-fourth", "5": "power", "1": "pedal",
 }  # fmt: skip
+_KEYBOARDS, _GUITARS = range(8), range(24, 32)  # General MIDI programs
 _SYMBOL = re.compile(r"(?P<root>[A-G][b#]*)(?::(?P<kind>[^(/]*)(?:\((?P<degrees>[^)]*)\))?)?(?:/(?P<bass>[b#]*\d+))?")
 # General MIDI drum note -> staff step, octave, note head
 _DRUM_STAFF = {
@@ -49,19 +50,19 @@ _DRUM_STAFF = {
 
 @dataclass(frozen=True)
 class _Voice:
-    """One written part: its measures and how to show them."""
+    """One written part: its staves from the upper down, each all its measures, and how to show them."""
 
     name: str
     program: int
     is_drums: bool
-    measures: list[Measure]
+    staves: tuple[list[Measure], ...]
 
 
 def write_leadsheet(sheet: LeadSheet, path: Path, title: str) -> None:
     """Write melody, chord symbols, form and metre as a lead sheet."""
     notes = [Note(n.onset_s, n.duration_s, n.pitch, 80) for n in sheet.melody]
     grid, beat_type = _written_grid(sheet)
-    voices = [_Voice("Melody", 0, False, engrave(notes, grid, sheet.duration_s))]
+    voices = [_Voice("Melody", 0, False, (engrave(notes, grid, sheet.duration_s),))]
     _save(_document(title, voices, sheet, grid, beat_type), path)
 
 
@@ -80,8 +81,20 @@ def write_score(sheet: LeadSheet, score: Score, path: Path, title: str) -> None:
 
 
 def _voice(part: Part, grid: BeatGrid, end_s: float) -> _Voice:
-    measures = engrave(part.notes, grid, end_s, percussion=part.is_drums)
-    return _Voice(part.name.capitalize(), part.program, part.is_drums, measures)
+    staves: tuple[list[Measure], ...]
+    if _is_for_two_hands(part):
+        staves = engrave_hands(part.notes, grid, end_s)
+    else:
+        staves = (engrave(part.notes, grid, end_s, percussion=part.is_drums),)
+    return _Voice(part.name.capitalize(), part.program, part.is_drums, staves)
+
+
+def _is_for_two_hands(part: Part) -> bool:
+    """A keyboard other than the melody's that no single clef would show well."""
+    if part.is_drums or part.program not in _KEYBOARDS or part.name == "melody":
+        return False
+    pitches = [n.pitch for n in part.notes] or [MIDDLE_C]
+    return min(pitches) < MIDDLE_C - LEDGERS and max(pitches) > MIDDLE_C + LEDGERS
 
 
 def _written_grid(sheet: LeadSheet) -> tuple[BeatGrid, int]:
@@ -118,7 +131,7 @@ def _document(title: str, voices: Sequence[_Voice], sheet: LeadSheet, grid: Beat
 def _declare(parts: ET.Element, identity: str, voice: _Voice) -> None:
     declared = _add(parts, "score-part", id=identity)
     _add(declared, "part-name", voice.name)
-    drums = sorted({p for m in voice.measures for e in m.events for p in e.pitches}) if voice.is_drums else [None]
+    drums = sorted({p for m in voice.staves[0] for e in m.events for p in e.pitches}) if voice.is_drums else [None]
     for drum in drums:
         _add(_add(declared, "score-instrument", id=f"{identity}-I{drum or 1}"), "instrument-name", voice.name)
     for drum in drums:
@@ -134,8 +147,8 @@ def _write_measures(
 ) -> None:
     metre = 0
     chords, sections = list(sheet.chords), list(sheet.sections)
-    has_pickup = len(voice.measures) > 1 and voice.measures[0].beats < grid.beats_per_bar
-    for place, measure in enumerate(voice.measures):
+    has_pickup = len(voice.staves[0]) > 1 and voice.staves[0][0].beats < grid.beats_per_bar
+    for place, measure in enumerate(voice.staves[0]):
         is_pickup = has_pickup and place == 0  # counted as bar 0, and written in the metre of the bars that follow
         implicit = {"implicit": "yes"} if is_pickup else {}
         node = _add(part, "measure", number=str(place + (not has_pickup)), **implicit)
@@ -146,12 +159,15 @@ def _write_measures(
         if leading and place == 0 and sheet.tempo_bpm > 0:
             _tempo(node, sheet)
         marks = _marks(chords, sections, grid, measure) if leading else []
-        for event in measure.events:
-            while marks and marks[0][0] < event.start + event.length:
-                tick, mark = marks.pop(0)
-                _mark(node, mark, tick - event.start)
-            for i, pitch in enumerate(event.pitches or (None,)):
-                _note(node, event, pitch, i > 0, identity, voice.is_drums, sheet.key, beat_type)
+        for staff, measures in enumerate(voice.staves, start=1):
+            if staff > 1:
+                _add(_add(node, "backup"), "duration", measure.beats * TICKS)
+            for event in measures[place].events:
+                while marks and marks[0][0] < event.start + event.length:
+                    tick, mark = marks.pop(0)
+                    _mark(node, mark, tick - event.start)
+                for i, pitch in enumerate(event.pitches or (None,)):
+                    _note(node, event, pitch, i > 0, identity, voice, staff, sheet.key, beat_type)
 
 
 def _attributes(node: ET.Element, voice: _Voice, key: str, beats: int, beat_type: int, *, first: bool) -> None:
@@ -163,14 +179,30 @@ def _attributes(node: ET.Element, voice: _Voice, key: str, beats: int, beat_type
     time = _add(attributes, "time")
     _add(time, "beats", beats)
     _add(time, "beat-type", beat_type)
-    if first:
-        clef = _add(attributes, "clef")
-        pitches = [p for m in voice.measures for e in m.events for p in e.pitches]
-        low = bool(pitches) and float(np.median(pitches)) < 55
-        sign, line = ("percussion", None) if voice.is_drums else ("F", 4) if low else ("G", 2)
-        _add(clef, "sign", sign)
-        if line:
-            _add(clef, "line", line)
+    if first and len(voice.staves) == 1:
+        _clef(_add(attributes, "clef"), *_clef_of(voice))
+    elif first:
+        _add(attributes, "staves", len(voice.staves))
+        _clef(_add(attributes, "clef", number="1"), "G", 2)
+        _clef(_add(attributes, "clef", number="2"), "F", 4)
+
+
+def _clef_of(voice: _Voice) -> tuple[str, int, int]:
+    """Sign, line (0: none) and octaves of the clef for a part on one staff; a guitar is written an octave up."""
+    if voice.is_drums:
+        return "percussion", 0, 0
+    if voice.program in _GUITARS:
+        return "G", 2, -1
+    pitches = [p for m in voice.staves[0] for e in m.events for p in e.pitches]
+    return ("F", 4, 0) if pitches and float(np.median(pitches)) < MIDDLE_C else ("G", 2, 0)
+
+
+def _clef(node: ET.Element, sign: str, line: int, octaves: int = 0) -> None:
+    _add(node, "sign", sign)
+    if line:
+        _add(node, "line", line)
+    if octaves:
+        _add(node, "clef-octave-change", octaves)
 
 
 def _tempo(node: ET.Element, sheet: LeadSheet) -> None:
@@ -181,6 +213,7 @@ def _tempo(node: ET.Element, sheet: LeadSheet) -> None:
         _add(metronome, "beat-unit-dot")
     _add(metronome, "per-minute", f"{sheet.tempo_bpm:.1f}")
     quarters = sheet.tempo_bpm * (1.5 if sheet.metre == "6/8" else 1)
+    _add(direction, "staff", 1)
     _add(direction, "sound", tempo=f"{quarters:.3f}")
 
 
@@ -202,6 +235,7 @@ def _mark(node: ET.Element, mark: Chord | Section, offset: int) -> None:
     if isinstance(mark, Section):
         direction = _add(node, "direction", placement="above")
         _add(_add(direction, "direction-type"), "rehearsal", _printable(mark.label) or "-")
+        _add(direction, "staff", 1)
         return
     harmony = _add(node, "harmony")
     symbol = _SYMBOL.fullmatch(mark.symbol)
@@ -219,6 +253,7 @@ def _mark(node: ET.Element, mark: Chord | Section, offset: int) -> None:
             _degree(harmony, degree)
     if offset > 0:
         _add(harmony, "offset", offset)
+    _add(harmony, "staff", 1)
 
 
 def _degree(harmony: ET.Element, text: str) -> None:
@@ -234,7 +269,8 @@ def _note(
     pitch: int | None,
     is_chord: bool,
     identity: str,
-    is_drums: bool,
+    voice: _Voice,
+    staff: int,
     key: str,
     beat_type: int,
 ) -> None:
@@ -243,7 +279,7 @@ def _note(
         _add(note, "chord")
     if pitch is None:
         _add(note, "rest")
-    elif is_drums:
+    elif voice.is_drums:
         step, octave, head = _DRUM_STAFF.get(pitch, ("E", 5, "x"))
         unpitched = _add(note, "unpitched")
         _add(unpitched, "display-step", step)
@@ -252,16 +288,20 @@ def _note(
         _pitch(note, pitch, key)
     _add(note, "duration", event.length)
     ties = [
-        kind for on, kind in ((event.tied_to_previous, "stop"), (event.tied_to_next, "start")) if on and not is_drums
+        kind
+        for on, kind in ((event.tied_to_previous, "stop"), (event.tied_to_next, "start"))
+        if on and not voice.is_drums
     ]
     for kind in ties:
         _add(note, "tie", type=kind)
-    if is_drums and pitch is not None:
+    if voice.is_drums and pitch is not None:
         _add(note, "instrument", id=f"{identity}-I{pitch}")
-    _add(note, "voice", 1)
+    _add(note, "voice", 4 * staff - 3)
     _head(note, event.length, beat_type)
-    if is_drums and pitch is not None and head:
+    if voice.is_drums and pitch is not None and head:
         _add(note, "notehead", head)
+    if len(voice.staves) > 1:
+        _add(note, "staff", staff)
     if ties:
         notations = _add(note, "notations")
         for kind in ties:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from contrafact.score import BeatGrid, Note
 
 TICKS = 12
+MIDDLE_C = 60
+LEDGERS = 7  # semitones from middle C to the third ledger line below the treble clef (F3) and above the bass clef (G4)
 _SIXTEENTHS, _TRIPLETS, _EIGHTHS = np.array([0, 3, 6, 9, 12]), np.array([0, 4, 8, 12]), np.array([0, 6, 12])
 _SWUNG_EIGHTH = (0.54, 0.76)  # where an off-beat may lie that is written as an eighth (style facts 1.2 and 4.2)
 
@@ -66,16 +69,58 @@ def engrave(notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: 
         end_s: end of the song in seconds.
         percussion: lengths mean nothing; a stroke fills the time to the next one, within its beat.
     """
+    return _into_measures(_placed(notes, grid), bar_spans(grid, end_s), percussion=percussion)
+
+
+def engrave_hands(notes: Sequence[Note], grid: BeatGrid, end_s: float) -> tuple[list[Measure], list[Measure]]:
+    """Write ``notes`` down for the right hand and the left, each as `engrave` does; both divide a beat alike.
+
+    Middle C parts the hands, but a chord across it stays in one, the one on whose side its mean pitch lies, if it spans
+    at most a twelfth, has no gap of more than an octave, and takes at most three ledger lines on that hand's staff.
+
+    Args:
+        notes: performed notes, seconds.
+        grid: the beats they were played on.
+        end_s: end of the song in seconds.
+    """
+    placed = _placed(notes, grid)
+    chords: dict[int, set[int]] = {}
+    for onset, _, pitch in placed:
+        chords.setdefault(onset, set()).add(pitch)
+    lowest = {onset: _lowest_of_right(sorted(pitches)) for onset, pitches in chords.items()}
+    right = [(onset, end, pitch) for onset, end, pitch in placed if pitch >= lowest[onset]]
+    left = [(onset, end, pitch) for onset, end, pitch in placed if pitch < lowest[onset]]
     spans = bar_spans(grid, end_s)
-    total = sum(beats for _, beats in spans) * TICKS
+    return _into_measures(right, spans), _into_measures(left, spans)
+
+
+def _lowest_of_right(chord: list[int]) -> int:
+    """The pitch from which the right hand plays a chord (its pitches low to high)."""
+    low, high = chord[0], chord[-1]
+    if low < MIDDLE_C <= high <= low + 19 and all(b - a <= 12 for a, b in pairwise(chord)):
+        above = sum(chord) >= MIDDLE_C * len(chord)
+        if above and low >= MIDDLE_C - LEDGERS:
+            return low
+        if not above and high <= MIDDLE_C + LEDGERS:
+            return high + 1
+    return MIDDLE_C
+
+
+def _placed(notes: Sequence[Note], grid: BeatGrid) -> list[tuple[int, int, int]]:
+    """(onset, release, pitch) of every note, in ticks from the first beat."""
     onsets = quantize(grid.beat_at(np.array([n.onset_s for n in notes])))
     ends = _snap_ends(grid.beat_at(np.array([n.end_s for n in notes])), onsets)
+    return [(int(on), int(end), n.pitch) for n, on, end in zip(notes, onsets, ends, strict=True)]
+
+
+def _line(notes: list[tuple[int, int, int]], total: int, percussion: bool) -> list[tuple[int, int, tuple[int, ...]]]:
+    """(start, end, pitches) of chords and rests in turn, without gaps up to ``total``."""
     chords: dict[int, tuple[set[int], int]] = {}
-    for note, onset, end in zip(notes, onsets, ends, strict=True):
+    for onset, end, pitch in notes:
         if 0 <= onset < total:
-            pitches, until = chords.setdefault(int(onset), (set(), 0))
-            pitches.add(note.pitch)
-            chords[int(onset)] = (pitches, max(until, int(end)))
+            pitches, until = chords.setdefault(onset, (set(), 0))
+            pitches.add(pitch)
+            chords[onset] = (pitches, max(until, end))
     starts = sorted(chords)
     line: list[tuple[int, int, tuple[int, ...]]] = []
     at = 0
@@ -91,7 +136,7 @@ def engrave(notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: 
         line.append((start, at, tuple(sorted(pitches))))
     if at < total:
         line.append((at, total, ()))
-    return _into_measures(line, spans)
+    return line
 
 
 def quantize(beats: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -124,10 +169,12 @@ def _snap_ends(beats: NDArray[np.float64], onsets: NDArray[np.int64]) -> NDArray
     return np.asarray(np.round(beats * TICKS / step) * step, dtype=np.int64)
 
 
-def _into_measures(line: list[tuple[int, int, tuple[int, ...]]], spans: list[tuple[int, int]]) -> list[Measure]:
+def _into_measures(
+    notes: list[tuple[int, int, int]], spans: list[tuple[int, int]], *, percussion: bool = False
+) -> list[Measure]:
     bars: list[list[Written]] = [[] for _ in spans]
     bounds = np.cumsum([0, *(beats * TICKS for _, beats in spans)])
-    for start, end, pitches in line:
+    for start, end, pitches in _line(notes, int(bounds[-1]), percussion):
         at = start
         while at < end:
             bar = int(np.searchsorted(bounds, at, side="right")) - 1

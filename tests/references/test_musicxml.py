@@ -1,6 +1,7 @@
 """What we write as MusicXML, music21 reads back: same pitches, same places, full bars."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -34,11 +35,26 @@ def read(path: Path):
     return music21.converter.parse(path, format="musicxml")
 
 
+def is_symbol(element) -> bool:
+    return isinstance(element, music21.harmony.ChordSymbol)
+
+
+def heard(part) -> list[tuple[int, float, float]]:
+    """(pitch, onset, length) in quarters of all notes of a part or a staff, ties joined."""
+    joined = part.stripTies()
+    notes = [n for n in joined.recurse().notes if not is_symbol(n)]
+    return sorted(
+        (p.midi, float(n.getOffsetInHierarchy(joined)), float(n.quarterLength)) for n in notes for p in n.pitches
+    )
+
+
 def bars_are_full(score):
     for part in score.parts:
         for measure in part.getElementsByClass("Measure"):
             length = measure.barDuration.quarterLength - measure.paddingLeft
             assert measure.duration.quarterLength == length, measure
+            written = [e for e in measure.recurse().notesAndRests if not is_symbol(e)]
+            assert music21.common.opFrac(sum(e.quarterLength for e in written)) == length, measure
             assert measure.paddingLeft == 0 or measure.number == 0, measure
 
 
@@ -77,9 +93,8 @@ def test_any_performance_gives_full_bars_and_keeps_every_pitch(tmp_path, seed):
     )
     write_score(sheet(first_downbeat=seed % 3), Score(parts), tmp_path / "x.musicxml", "Any")
     score = read(tmp_path / "x.musicxml")
-    written = [n for n in score.parts[0].recurse().notes if not isinstance(n, music21.harmony.ChordSymbol)]
-    pitches = {p.midi for n in written for p in n.pitches}
-    assert {n.pitch for n in notes} == pitches
+    right, left, _ = score.parts
+    assert {n.pitch for n in notes} == {pitch for pitch, _, _ in heard(right) + heard(left)}
     bars_are_full(score)
 
 
@@ -162,3 +177,97 @@ def test_melody_and_chords_are_spelled_alike(tmp_path, key, names):
 def test_the_bass_of_a_chord_is_its_degree(tmp_path):
     write_leadsheet(sheet(chords=[Chord(0, 8, "A:maj/3")], key="F:maj"), tmp_path / "x.musicxml", "Tune")
     assert next(iter(read(tmp_path / "x.musicxml").recurse().getElementsByClass("ChordSymbol"))).bass().name == "C#"
+
+
+@pytest.mark.parametrize(
+    ("metre", "swing", "quarters"), [("4/4", 0.5, 1.0), ("4/4", 0.64, 1.0), ("3/4", 0.5, 1.0), ("6/8", 0.5, 1.5)]
+)
+def test_two_hands_come_back_on_two_staves_at_their_places_with_their_lengths(tmp_path, metre, swing, quarters):
+    """Each hand has its rhythm, with triplets, off-beats and notes across bar lines, and rests when it is done."""
+    rhythms = ([1 / 3] * 3 + [0.5, 0.5, 1.5, 0.5, 3], [72, 76]), ([3, 1, 2.5, 0.5], [43, 50])
+    notes, expected = [], []
+    for lengths, pitches in rhythms:
+        written = np.round(np.cumsum([0, *lengths, *lengths]) * 6) / 6
+        played = np.floor(written) + np.where(np.isclose(written % 1, 0.5), swing, written % 1)
+        hand = []
+        for i, (start, end) in enumerate(zip(played[:-1] * BEAT_S, played[1:] * BEAT_S, strict=True)):
+            chord = [pitches[0] + i % 5, pitches[1] + i % 5]
+            notes += [Note(float(start), float(end - start) - 0.02, pitch, 80) for pitch in chord]
+            hand += [(p, written[i] * quarters, (written[i + 1] - written[i]) * quarters) for p in chord]
+        expected.append(sorted(hand))
+    song = sheet(metre, bars=10)
+    pair = (Part("piano", 0, tuple(notes)), Part("vibraphone", 11, tuple(notes)))
+    write_score(song, Score(pair), tmp_path / "x.musicxml", "Hands")
+    score = read(tmp_path / "x.musicxml")
+    right, left, single = score.parts
+    for staff, notes_of_hand in zip((right, left), expected, strict=True):
+        assert np.array(heard(staff)) == pytest.approx(np.array(notes_of_hand))
+    assert sorted(n[:2] for n in heard(right) + heard(left)) == [n[:2] for n in heard(single)]
+    piano = ElementTree.parse(tmp_path / "x.musicxml").find("part")
+    assert {(n.findtext("staff"), n.findtext("voice")) for n in piano.iter("note")} == {("1", "1"), ("2", "5")}
+    bars_are_full(score)
+
+
+@pytest.mark.parametrize(
+    ("chord", "right"),
+    [
+        ((60, 67), (60, 67)),
+        ((52, 59), ()),
+        ((36, 48, 60, 64), (60, 64)),
+        ((57, 60, 64, 69), (57, 60, 64, 69)),
+        ((53, 60, 64, 72), (53, 60, 64, 72)),
+        ((52, 60, 64, 69), (60, 64, 69)),
+        ((53, 60, 64, 73), (60, 64, 73)),
+        ((48, 55, 64, 67), ()),
+        ((47, 55, 64, 67), (64, 67)),
+        ((50, 53, 60, 68), (60, 68)),
+        ((48, 60, 62), ()),
+        ((47, 60, 62), (60, 62)),
+    ],
+)
+def test_a_chord_near_middle_c_stays_in_one_hand(tmp_path, chord, right):
+    notes = [Note(0, BEAT_S, p, 80) for p in chord] + [Note(4 * BEAT_S, BEAT_S, p, 80) for p in (36, 96)]
+    write_score(sheet(), Score((Part("piano", 0, tuple(notes)),)), tmp_path / "x.musicxml", "Chord")
+    hands = [tuple(p for p, at, _ in heard(staff) if at == 0) for staff in read(tmp_path / "x.musicxml").parts]
+    assert hands == [right, tuple(p for p in chord if p not in right)]
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "pitches", "clefs"),
+    [
+        ("piano", 0, (52, 68), ["TrebleClef", "BassClef"]),
+        ("piano", 7, (52, 68), ["TrebleClef", "BassClef"]),
+        ("piano", 0, (53, 68), ["TrebleClef"]),
+        ("piano", 0, (52, 67), ["BassClef"]),
+        ("melody", 0, (36, 90), ["TrebleClef"]),
+        ("vibraphone", 8, (36, 90), ["TrebleClef"]),
+        ("melody", 66, (56, 57, 64), ["BassClef"]),
+        ("melody", 66, (56, 60, 64), ["TrebleClef"]),
+        ("bass", 32, (31, 36, 43), ["BassClef"]),
+        ("guitar", 24, (50, 55, 59), ["Treble8vbClef"]),
+        ("guitar", 31, (50, 55, 59), ["Treble8vbClef"]),
+        ("drums", 0, (36, 49), ["PercussionClef"]),
+        ("piano", 0, (), ["TrebleClef"]),
+    ],
+)
+def test_every_part_has_the_clefs_of_its_range(tmp_path, name, program, pitches, clefs):
+    notes = tuple(Note(i * BEAT_S, BEAT_S, p, 80) for i, p in enumerate(pitches))
+    part = Part(name, program, notes, is_drums=name == "drums")
+    write_score(sheet(), Score((part,)), tmp_path / "x.musicxml", "Clefs")
+    score = read(tmp_path / "x.musicxml")
+    assert [[type(c).__name__ for c in p.recurse().getElementsByClass("Clef")] for p in score.parts] == [
+        [clef] for clef in clefs
+    ]
+    pitched = [p for staff in score.parts for p, _, _ in heard(staff)] if name != "drums" else list(pitches)
+    assert sorted(pitched) == list(pitches), "an octave clef moves no pitch"
+
+
+def test_symbols_and_sections_stand_over_the_upper_staff(tmp_path):
+    chords = [Chord(i / 2, i / 2 + 0.5, symbol) for i, symbol in enumerate(["F:maj7", "D:min7"] * 8)]
+    notes = tuple(Note(i, 1, pitch, 80) for i, pitch in enumerate([40, 80] * 4))
+    write_score(sheet(chords=chords), Score((Part("piano", 0, notes),)), tmp_path / "x.musicxml", "Symbols")
+    upper, lower = read(tmp_path / "x.musicxml").parts
+    symbols = list(upper.recurse().getElementsByClass("ChordSymbol"))
+    assert [h.getOffsetInHierarchy(upper) for h in symbols] == list(range(16))
+    assert [m.content for m in upper.recurse().getElementsByClass("RehearsalMark")] == ["A", "B"]
+    assert not list(lower.recurse().getElementsByClass(["ChordSymbol", "RehearsalMark", "MetronomeMark"]))
