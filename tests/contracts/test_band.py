@@ -14,6 +14,7 @@ from contrafact.arrangers._seats import Seat, play_all
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Metre, Section
 from contrafact.players import _kit as kit
+from contrafact.players import melody_phrasing
 from contrafact.players._instruments import INSTRUMENTS
 from contrafact.registry import ARRANGERS, PLAYERS
 from contrafact.score import Note, Part, Score
@@ -332,3 +333,8 @@ def test_stray_low_or_high_notes_neither_leap_nor_move_the_tune(stray: int) -> N
     np.testing.assert_array_equal(strayed[~was], pitches[~was])
     assert set(strayed[was] % 12) == {stray % 12}
     assert np.abs(strayed[was] - np.median(pitches)).max() <= 12
+
+
+def test_notes_too_short_to_be_heard_make_room_for_the_next() -> None:
+    notes = tuple(Note(at, 0.5, 60, 80) for at in (0.0, 1.0, 1.02, 2.0, 2.04))
+    assert [n.onset_s for n in melody_phrasing._monophonic(notes)] == [0.0, 1.02, 2.0, 2.04]

@@ -60,6 +60,7 @@ class Config:
             raise ValueError("early must lie above 0 and be 0.5 at most")
 
 
+SHORTEST_S = 0.03
 LAST_S = 0.7  # before its end nothing new begins in a song whose final chord sounds
 STICKING_OUT = 0.1  # share of notes beyond the instrument's range, from which the whole melody stays an octave nearer
 PHRASING, FILLS, TOUCH, GRACES = 21, 22, 23, 24
@@ -246,8 +247,8 @@ def _fills(form: Form, notes: list[Laid], voice: Instrument, config: Config, see
 
 
 def _monophonic(notes: tuple[Note, ...]) -> tuple[Note, ...]:
-    """Each note released before the next one starts."""
+    """Each note released before the next one starts, which is instead of it where it would be too short to be heard."""
     ordered = sorted(notes, key=lambda n: n.onset_s)
     ends = [*(n.onset_s for n in ordered[1:]), float("inf")]
     cut = [replace(n, duration_s=min(n.duration_s, end - n.onset_s)) for n, end in zip(ordered, ends, strict=False)]
-    return tuple(n for n in cut if n.duration_s > 0.005)
+    return tuple(n for n in cut if n.duration_s >= SHORTEST_S)
