@@ -135,7 +135,9 @@ def export(
 
 
 def _as_done(trained: Trained) -> Recipe:
-    """The recipe with the steps that were done and no more: it trains these weights."""
+    """The recipe with the steps that were done and no more: it trains these weights; as planned where none was."""
+    if not trained.step:
+        return trained.recipe
     return replace(trained.recipe, loop=replace(trained.recipe.loop, steps=trained.step))
 
 
