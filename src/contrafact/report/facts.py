@@ -58,9 +58,7 @@ UNSURE = {
 }
 ADVICE = " If you know its tempo, give it with --tempo."
 OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
-WIDE = (
-    22  # semitones that nine tenths of the notes span, above which too; of 100 melodies of pop909 hardly one has more
-)
+WIDE = 22  # semitones spanned by nine tenths of the notes, above which too; by hand, two octaves less a tone
 MIXED = "The melody leaps between registers, or spans more than tunes do; it may mix two voices."
 
 
