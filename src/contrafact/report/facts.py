@@ -199,7 +199,7 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
 def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
     """What a user should know about this cover, whose `measure` are ``figures``."""
     doubted = (*content_doubts(figures["content"]), *style_doubts(figures["style"]["score"]))
-    asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm", 0.0)
+    asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm")
     return [*made.heard.source.warnings, *doubts(made.original, asked_bpm), *doubted]
 
 
