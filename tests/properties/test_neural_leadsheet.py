@@ -69,6 +69,23 @@ def test_labels_say_what_is_true_at_each_frame() -> None:
     assert found.onsets.sum() == 20
 
 
+STEMS = ("bass", "drums", "harmony", "melody")
+
+
+def item(network, song: Truth):
+    """Stems that are tones of 100, 200, 400 and 800 Hz, and their sum."""
+    torch = pytest.importorskip("torch")
+    t = np.arange(12 * 22_050) / 22_050
+    tones = [0.2 * np.sin(2 * np.pi * 100 * 2**k * t) for k in range(4)]
+    sounds = np.rint(32767 * np.array([sum(tones), *tones])).astype(np.int16)
+    return network.item_of(sounds, STEMS, song, torch.device("cpu"))
+
+
+def take(remix, gains_db=(0.0, -200.0, -200.0, -200.0, -200.0), **changes):
+    plain = {"equalizers_db": np.zeros((5, 7), np.float32), "pressed_db": 0.0, "hissed_db": -200.0, "heard_db": 0.0}
+    return remix.Take(np.array(gains_db, np.float32), **{**plain, **changes})
+
+
 def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
     network = pytest.importorskip("contrafact.leadsheets.neural.network")
     song = truth()
@@ -79,23 +96,136 @@ def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
         melody_hz=(song.melody_hz * 2 ** (2 / 12)).astype(np.float32),
         notes=song.notes + np.array([0, 0, 2, 0]),
     )
-    pitch = np.random.default_rng(0).random((COUNT, BINS)).astype(np.float16)
-    mel = np.zeros((COUNT, 96), np.float16)
-    moved = network.cut(network.Item(pitch, mel, song), 40, 300, 2)
-    there = network.cut(network.Item(pitch, mel, up), 40, 300, 0)
+    whole = take(network._remix)
+    moved = network.examples([network.Example(item(network, song), 40, 2, whole)], 300, 0, "cpu")
+    there = network.examples([network.Example(item(network, up), 40, 0, whole)], 300, 0, "cpu")
     for name in ("strokes", "chord", "bass", "key", "melody", "notes", "onsets"):
         np.testing.assert_array_equal(moved[name], there[name], err_msg=name)
-    np.testing.assert_array_equal(moved["pitch"][:, 6:], there["pitch"][:, :-6])
-    assert not moved["pitch"][:, :6].any()
+    np.testing.assert_allclose(moved["melody_off"], there["melody_off"], atol=1e-4)
+    np.testing.assert_array_equal(moved["pitch"][..., 6:], there["pitch"][..., :-6])
+    assert not moved["pitch"][..., :6].any()
 
 
 def test_what_lies_beyond_an_excerpt_is_no_target() -> None:
     network = pytest.importorskip("contrafact.leadsheets.neural.network")
-    item = network.Item(np.ones((COUNT, BINS), np.float16), np.ones((COUNT, 96), np.float16), truth())
-    found = network.cut(item, COUNT - 100, 300, 0)
-    assert {len(v) for v in found.values()} == {300}
+    song = item(network, truth())
+    last = len(song.labels["chord"]) - 100
+    found = network.examples([network.Example(song, last, 0, take(network._remix))], 300, 0, "cpu")
+    assert {len(v[0]) for v in found.values()} == {300}
     for name in ("chord", "bass", "key", "melody"):
-        assert (found[name][100:] == _labels.UNKNOWN).all()
+        assert (found[name][0, 100:] == _labels.UNKNOWN).all()
+    assert found["pitch"][0, :90].max(dim=1).values.min() > 1
+    assert found["pitch"][0, 130:].max() < 0.05
+
+
+def test_an_example_looks_as_the_reader_will_see_it() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    song = item(network, truth())
+    count = len(song.labels["chord"])
+    found = network.examples([network.Example(song, 0, 0, take(network._remix))], count, 0, "cpu")
+    pitch, mel = spectra(song.sounds[0].numpy() / np.float32(32767))
+    np.testing.assert_allclose(found["pitch"][0], pitch, atol=0.02)
+    np.testing.assert_allclose(found["mel"][0], mel, atol=0.02)
+
+
+def levels_db(sound: np.ndarray) -> np.ndarray:
+    """Of the four tones in (time,)."""
+    t = np.arange(len(sound)) / 22_050
+    return np.array(
+        [20 * np.log10(2 * abs(np.mean(sound * np.exp(-2j * np.pi * 100 * 2**k * t))) + 1e-9) for k in range(4)]
+    )
+
+
+def test_stems_are_mixed_as_a_take_says() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    torch = pytest.importorskip("torch")
+    remix = network._remix
+    sounds = item(network, truth()).sounds[None, :, : 8 * 22_050] / 32767
+    noise = torch.randn(1, sounds.shape[-1], generator=torch.Generator().manual_seed(0))
+
+    def heard(**changes) -> np.ndarray:
+        return remix.mixed(sounds, [take(remix, **changes)], noise)[0].numpy()
+
+    off = remix.SILENT_DB
+    whole = levels_db(heard())
+    np.testing.assert_allclose(whole - whole[0], 0, atol=0.1)
+    found = levels_db(heard(gains_db=(off, 0.0, -6.0, off, 6.0)))
+    np.testing.assert_allclose(found[[1, 3]] - found[0], [-6, 6], atol=0.1)
+    assert found[2] < found[0] - 60
+    curves = np.zeros((5, 7), np.float32)
+    curves[1:, 2] = 9.0  # at 400 Hz
+    found = levels_db(heard(gains_db=(off, 0.0, 0.0, 0.0, 0.0), equalizers_db=curves))
+    assert found[2] - found[0] == pytest.approx(9.0, abs=0.3)
+    assert np.abs(heard(pressed_db=12.0)).mean() > 1.3 * np.abs(heard()).mean()
+    assert heard(hissed_db=-20.0).std() == pytest.approx(np.hypot(1, 0.1) * heard().std(), rel=0.01)
+    louder, plain = (
+        remix.images(torch.from_numpy(heard())[None], 60, torch.tensor([gain]))[0].expm1() for gain in (6.0, 0.0)
+    )
+    np.testing.assert_allclose(louder[plain > 1] / plain[plain > 1], 10 ** (6 / 20), rtol=0.01)
+
+
+def test_parts_that_are_silent_are_no_targets() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    off, song = network._remix.SILENT_DB, item(network, truth())
+
+    def target(*gains_db: float) -> dict:
+        return network.target(network.Example(song, 0, 0, take(network._remix, gains_db)), COUNT)
+
+    whole, lead, band = target(0, off, off, off, off), target(off, off, off, off, 0), target(off, 0, 0, 0, off)
+    assert {name: v.tolist() for name, v in whole.items()} == {
+        name: v.tolist() for name, v in target(off, 0, 0, 0, 0).items()
+    }
+    assert (lead["chord"] == _labels.UNKNOWN).all()
+    assert (lead["bass"] == _labels.UNKNOWN).all()
+    np.testing.assert_array_equal(lead["melody"], whole["melody"])
+    assert lead["notes"][:, 45 - LOWEST].sum() == 0 < lead["notes"].sum()
+    assert (band["melody"] == REST).all()
+    assert band["strokes"][:, 2].sum() == 0 < band["strokes"][:, 0].sum()
+    np.testing.assert_array_equal(band["chord"], whole["chord"])
+    assert band["notes"][:, 45 - LOWEST].sum() == band["notes"].sum() > 0
+
+
+def test_draws_of_mixes_reach_all_that_they_may() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    remix = network._remix
+    draw = np.random.default_rng(0)
+    takes = [remix.draw(draw, STEMS) for _ in range(4000)]
+    recorded = np.array([t.gains_db[0] == 0 for t in takes])
+    assert recorded.mean() == pytest.approx(remix.AS_RECORDED, abs=0.03)
+    mixes = [t for t in takes if t.gains_db[0] < 0]
+    silent = {s: np.mean([not t.has(STEMS, s) for t in mixes]) for s in STEMS}
+    for part, share in remix.MUTED.items():
+        expected = share * (1 - remix.ALONE) + (part != "melody") * remix.ALONE
+        assert silent[part] == pytest.approx(expected, abs=0.02)
+    assert np.mean([t.pressed_db > 0 for t in mixes]) == pytest.approx(remix.PRESSED, abs=0.03)
+    assert np.mean([t.hissed_db > remix.SILENT_DB for t in mixes]) == pytest.approx(remix.HISSED, abs=0.03)
+    assert np.std([t.gains_db[4] for t in mixes if t.has(STEMS, "melody")]) == pytest.approx(4, rel=0.1)
+    assert all(remix.draw(draw, ()).gains_db[0] == 0 for _ in range(20))
+
+
+def test_a_lead_between_two_semitones_counts_for_both() -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    torch = pytest.importorskip("torch")
+    shapes = {
+        "strokes": 3,
+        "chord": _labels.CHORDS,
+        "bass": 13,
+        "key": 24,
+        "melody": REST + 1,
+        "notes": 88,
+        "onsets": 88,
+    }
+    outputs = [torch.zeros(1, 4, n) for n in shapes.values()]
+    logp = torch.log_softmax(torch.arange(REST + 1.0), 0)
+    outputs[4] = logp.expand(1, 4, -1)
+    batch = {
+        n: torch.zeros(1, 4, k) if n in ("strokes", "notes", "onsets") else torch.zeros(1, 4, dtype=torch.int64)
+        for n, k in shapes.items()
+    }
+    batch["melody"] = torch.tensor([[20, 30, REST, _labels.UNKNOWN]])
+    batch["melody_off"] = torch.tensor([[0.25, -0.5, 0.0, 0.0]])
+    expected = -(0.75 * logp[20] + 0.25 * logp[21] + 0.5 * logp[30] + 0.5 * logp[29] + logp[REST]) / 3
+    assert network.losses(tuple(outputs), batch)["melody"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_harmonics_and_pairs_are_where_they_should_be() -> None:

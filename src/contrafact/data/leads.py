@@ -75,7 +75,7 @@ LEADS = {
 
 SUNG, SPOKEN = "sung", "sung-spoken"
 """Leads that are voices: of formants, and of recorded mouths."""
-SUNG_RANGES = ((45, 67), (48, 72), (53, 77), (57, 81))
+SUNG_RANGES = ((40, 62), (45, 67), (48, 72), (53, 77), (57, 81), (60, 84))
 """Lowest and highest comfortable pitch of low and high voices."""
 
 

@@ -28,6 +28,8 @@ NOISE = 5.0  # standard deviation of noise as loud as harmonics of amplitude 1, 
 LONGEST_CONSONANT_S = 0.14
 PHRASE_GAP_S = 0.3
 QUIETEST, LOUDEST = -4.0, 0.7  # nepers against a syllable's loudest frame
+LOOSE_SHARE = 0.4  # of takes that keep to the notes only roughly, as those who half speak, drag or shout
+PARALLELS = (-12, -5, -4, -3, 3, 4, 5, 7, 12)  # semitones to a second voice
 ABOVE = 0.7  # nepers an octave by which the envelope falls above what was recorded
 
 
@@ -56,9 +58,12 @@ class Take:
         person: row of `Speech.voices`.
         intonation_cents: standard deviation of the notes' tuning.
         slope_cents: standard deviation of what a note rises or falls by while it lasts.
+        offset_cents: of the whole take against the band.
         fall: share of phrases whose last note falls away.
         drive: how hard the take is driven into saturation; 0 for not at all.
         doubled_db: level of a second take; 0 for none.
+        parallel: semitones from the lead to a second voice that goes along with it; 0 for none.
+        parallel_db: its level.
         echo_db, echo_s: of an echo; 0 for none.
     """
 
@@ -66,8 +71,11 @@ class Take:
     intonation_cents: float
     slope_cents: float
     fall: float
+    offset_cents: float = 0.0
     drive: float = 0.0
     doubled_db: float = 0.0
+    parallel: int = 0
+    parallel_db: float = -9.0
     echo_db: float = 0.0
     echo_s: float = 0.25
 
@@ -81,26 +89,31 @@ def speech() -> Speech:
 
 
 def draw_take(rng: np.random.Generator) -> Take:
-    """Any person, in tune or not, sometimes doubled or with an echo."""
+    """Any person, in tune, out of tune or half speaking, sometimes doubled, in two voices or with an echo."""
+    loose = rng.random() < LOOSE_SHARE
     return Take(
         person=int(rng.integers(len(speech().voices))),
-        intonation_cents=float(rng.uniform(5, 30)),
-        slope_cents=float(rng.uniform(0, 30)),
+        intonation_cents=float(rng.uniform(30, 90) if loose else rng.uniform(3, 35)),
+        slope_cents=float(rng.uniform(40, 220) if loose else rng.uniform(0, 40)),
         fall=float(rng.uniform(0, 0.5)),
+        offset_cents=float(rng.normal(0, 20)),
         drive=float(rng.uniform(2, 12)) if rng.random() < 0.4 else 0.0,
         doubled_db=float(rng.uniform(-9, -1)) if rng.random() < 0.3 else 0.0,
+        parallel=int(rng.choice(PARALLELS)) if rng.random() < 0.2 else 0,
+        parallel_db=float(rng.uniform(-15, -5)),
         echo_db=float(rng.uniform(-18, -7)) if rng.random() < 0.3 else 0.0,
         echo_s=float(rng.uniform(0.08, 0.5)),
     )
 
 
 def draw_singer(rng: np.random.Generator, highest: int) -> Singer:
-    """A singer as of `voice.draw_singer`, with the wider glides, vibrato and breath of records."""
+    """A singer as of `voice.draw_singer`, with the wider glides, vibrato, unsteadiness and breath of records."""
     return replace(
         voice.draw_singer(rng, highest),
-        glide_s=float(rng.uniform(0.02, 0.16)),
+        glide_s=float(np.exp(rng.uniform(np.log(0.006), np.log(0.35)))),
         vibrato_cents=float(rng.choice([0, 20, 40, 70, 110])),
-        breath_db=float(rng.uniform(-32, -8)),
+        jitter_cents=float(rng.uniform(4, 35)),
+        breath_db=float(rng.uniform(-34, -6)),
     )
 
 
@@ -119,6 +132,10 @@ def sing(
         late = [replace(n, onset_s=max(0.0, n.onset_s + float(rng.normal(0, 0.012)))) for n in notes]
         second, _ = _once(late, duration_s, sample_rate, singer, take, rng, tuning)
         sound = sound + second * np.float32(10 ** (take.doubled_db / 20))
+    if take.parallel:
+        beside = [replace(n, pitch=n.pitch + take.parallel) for n in notes]
+        second, _ = _once(beside, duration_s, sample_rate, singer, take, rng, tuning)
+        sound = sound + second * np.float32(10 ** (take.parallel_db / 20))
     if take.drive:
         level = max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9)
         sound = np.tanh(sound * np.float32(take.drive / level / 4))
@@ -160,11 +177,11 @@ def _once(
 
 def _detour(times_s: Floats, notes: Sequence[Note], take: Take, rng: np.random.Generator) -> Floats:
     """Semitones by which the voice is off: each note's own tuning, and falls at the ends of phrases."""
-    off = np.zeros(len(times_s))
+    off = np.full(len(times_s), take.offset_cents / 100)
     for note, after in zip(notes, (*notes[1:], None), strict=False):
         a, b = voice.frame_at(note.onset_s, len(off)), voice.frame_at(note.end_s, len(off))
         slope = rng.normal(0, take.slope_cents) / 100
-        off[a:b] = rng.normal(0, take.intonation_cents) / 100 + slope * np.linspace(-0.5, 0.5, b - a)
+        off[a:b] += rng.normal(0, take.intonation_cents) / 100 + slope * np.linspace(-0.5, 0.5, b - a)
         if (after is None or after.onset_s - note.end_s > PHRASE_GAP_S) and rng.random() < take.fall:
             length = min(b - a, int(rng.uniform(0.06, 0.2) * CONTROL_RATE))
             off[b - length : b] -= rng.uniform(0.5, 3.0) * np.linspace(0, 1, length) ** 1.5

@@ -175,7 +175,7 @@ def frames(truth: Truth, frame_rate: float, count: int, start_s: float = 0.0) ->
     with np.errstate(divide="ignore"):
         pitch = np.where(melody > 0, 69 + 12 * np.log2(melody / 440), 0)
     pitched = truth.notes[truth.notes[:, 3] != PARTS.index("drums")]
-    sounding, onsets = _roll(pitched, frame_rate, count, start_s)
+    sounding, onsets = rolls(pitched, frame_rate, count, start_s)
     return Frames(
         beat=_marks(truth.beats_s, frame_rate, count, start_s),
         downbeat=_marks(truth.downbeats_s, frame_rate, count, start_s),
@@ -206,9 +206,10 @@ def _marks(times_s: NDArray[np.float64], frame_rate: float, count: int, start_s:
     return found
 
 
-def _roll(
-    notes: NDArray[np.float64], frame_rate: float, count: int, start_s: float
+def rolls(
+    notes: NDArray[np.float64], frame_rate: float, count: int, start_s: float = 0.0
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pitches sound, and which start, in each frame, both (count, `PITCHES`), of rows as in `Truth.notes`."""
     sounding, onsets = np.zeros((2, count, PITCHES), dtype=np.bool_)
     column = notes[:, 2].astype(np.int64) - LOWEST_PITCH
     begin, end = np.round((notes[:, :2] - start_s) * frame_rate).astype(np.int64).T

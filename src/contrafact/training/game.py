@@ -25,8 +25,8 @@ Networks = Mapping[str, nn.Module]
 class Source(Protocol):
     """Training data: any step's batch at any time."""
 
-    def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
-        """``size`` examples as named arrays; the same for the same draws."""
+    def batch(self, draws: Draws, size: int) -> Mapping[str, NDArray[Any] | Tensor]:
+        """``size`` examples as named arrays, or tensors anywhere; the same for the same draws. Called from a thread."""
         ...
 
 

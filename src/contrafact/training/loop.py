@@ -13,7 +13,8 @@ import signal
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,7 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     source: Source = method.network.make_source(config, data)
     _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
+    torch.backends.cudnn.benchmark = True  # batches of one shape
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
     _refuse_other(run, recipe, resume)
@@ -118,10 +120,13 @@ class _Run:
         loop = self._loop
         logs = Logs(self._run, step, loop.tensorboard) if self._accelerator.is_main_process else None
         tally, saved = _Tally(), step
+        ahead = ThreadPoolExecutor(1)
+        batch = ahead.submit(self._batch, step)
         try:
             while step < loop.steps:
                 try:
-                    self._step(step, tally)
+                    now, batch = batch.result(), ahead.submit(self._batch, step + 1)
+                    self._step(step, now, tally)
                 except TrainingError:
                     self._keep(step, saved)
                     raise
@@ -139,17 +144,22 @@ class _Run:
                 if self._stopped and step < loop.steps:
                     raise _interrupted(self._stopped[0], step)
         finally:
+            ahead.shutdown(cancel_futures=True)
             if logs:
                 logs.close()
         if saved < step:
             self._save(step)
         return self._run / CHECKPOINTS / f"{checkpoint.PREFIX}{step:09d}.safetensors"
 
-    def _step(self, step: int, tally: _Tally) -> None:
+    def _batch(self, step: int) -> Batch:
+        """A step's batch, which is made while the step before is computed."""
+        draws = Draws(self._loop.seed, step, self._accelerator.process_index)
+        return _tensors(self._source.batch(draws, self._loop.batch_size), step, self._accelerator.device)
+
+    def _step(self, step: int, batch: Batch, tally: _Tally) -> None:
         """All moves of one step, and the averages."""
         self._moved = False
         draws = Draws(self._loop.seed, step, self._accelerator.process_index)
-        batch = _tensors(self._source.batch(draws, self._loop.batch_size), step, self._accelerator.device)
         for name in self._state.game.players:
             if self._state.settings[name].moves(step):
                 torch.manual_seed(draws.torch_seed(name))
@@ -266,12 +276,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _refuse_nothing(batch: dict[str, NDArray[Any]]) -> None:
+def _refuse_nothing(batch: Mapping[str, NDArray[Any] | Tensor]) -> None:
     """Refuse to learn from nothing, and from what never changes, such as silence."""
-    numbers = {k: v for k, v in batch.items() if np.issubdtype(v.dtype, np.floating)}
-    if not batch or any(v.size == 0 for v in batch.values()):
+    tensors = {name: torch.as_tensor(values) for name, values in batch.items()}
+    numbers = {name: values for name, values in tensors.items() if values.is_floating_point()}
+    if not batch or any(v.numel() == 0 for v in tensors.values()):
         raise InputError("TRAIN_DATA_EMPTY", "There is nothing to learn from.", "Check the data that the recipe names.")
-    if numbers and all(np.ptp(v) == 0 for v in numbers.values()):
+    if numbers and all(bool(v.min() == v.max()) for v in numbers.values()):
         raise InputError(
             "TRAIN_DATA_SILENT",
             f"The first batch is silence: {', '.join(numbers)} never changes.",
@@ -279,15 +290,18 @@ def _refuse_nothing(batch: dict[str, NDArray[Any]]) -> None:
         )
 
 
-def _tensors(batch: dict[str, NDArray[Any]], step: int, device: torch.device) -> Batch:
-    for name, values in batch.items():
-        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+def _tensors(batch: Mapping[str, NDArray[Any] | Tensor], step: int, device: torch.device) -> Batch:
+    tensors = {
+        name: torch.as_tensor(np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v) for name, v in batch.items()
+    }
+    for name, values in tensors.items():
+        if values.is_floating_point() and not torch.isfinite(values).all():
             raise TrainingError(
                 "TRAIN_DATA_NAN",
                 f"The data hold a value that is not finite: {name!r} at step {step}; the weights before it are kept.",
                 "Prepare the data again.",
             )
-    return {name: torch.from_numpy(np.ascontiguousarray(values)).to(device) for name, values in batch.items()}
+    return {name: values.to(device) for name, values in tensors.items()}
 
 
 def _checked(losses: dict[str, Tensor], weights: Any, player: str, step: int) -> dict[str, float]:

@@ -22,6 +22,7 @@ HOP = 256
 FRAME_RATE = SAMPLE_RATE / HOP
 WINDOW = 1024
 BANDS = 48
+LOUDNESS = 200.0  # of the loudest bands before the logarithm
 LOW_BANDS = slice(0, 6)  # below about 150 Hz: kick drum and bass
 HIGH_BANDS = slice(32, 48)  # above about 3.5 kHz: snare noise, cymbals
 _BLOCK = 2048
@@ -103,7 +104,7 @@ def log_mel(samples: NDArray[np.float32]) -> Array:
         spectrum = np.abs(rfft(pieces * window, axis=1)) * (2 / WINDOW)
         mel[start:stop] = spectrum @ bank
     loud = float(np.percentile(mel.max(axis=1), 95)) if frames else 0.0
-    return np.asarray(np.log1p(mel * np.float32(200 / max(loud, 1e-5))))
+    return np.asarray(np.log1p(mel * np.float32(LOUDNESS / max(loud, 1e-5))))
 
 
 def _pieces(samples: NDArray[np.float32], start: int, stop: int, window: int, hop: int) -> Array:

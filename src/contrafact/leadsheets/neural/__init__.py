@@ -49,21 +49,23 @@ class Config:
         weights: name of weights that come along, or an ONNX file with its card beside it.
         melody: how the melody is decoded.
         tempo_bpm: the beat is sought near it; 0 = at any tempo.
-        channels: feature maps of the pitch side; follows from the card of the weights, like the next two.
+        channels: feature maps of the pitch side; follows from the card of the weights, like the next three.
         width: of the time side.
-        layers: of the time side; each looks twice as far as the one before.
+        depth: layers of the pitch side that look into the time around; each twice as far as the one before.
+        layers: of the time side; likewise.
     """
 
     weights: str = "leadsheet"
     melody: _melody.Config = field(default_factory=_melody.Config)
     tempo_bpm: float = 0.0
-    channels: int = 32
-    width: int = 96
+    channels: int = 64
+    width: int = 192
+    depth: int = 5
     layers: int = 9
 
     def __post_init__(self) -> None:
-        if min(self.channels, self.width, self.layers) < 1:
-            raise ValueError("channels, width and layers must be 1 or more")
+        if min(self.channels, self.width, self.depth, self.layers) < 1:
+            raise ValueError("channels, width, depth and layers must be 1 or more")
 
 
 def build(config: Config = Config()) -> LeadSheetReader:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OUTPUTS = ("strokes", "chord", "bass", "key", "melody", "notes", "onsets")
 """What the network answers. The key is there to be learned with the rest: the form of a song tells more than frames."""
 WINDOW = 4096  # frames that count; even, as the network works on pairs
-MARGIN = 1088  # frames that are seen on either side: as far as the network looks, so that there are no seams
+MARGIN = 1120  # frames that are seen on either side: as far as the network looks, so that there are no seams
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Labels:
         bass: (frames,) int64.
         key: int64, `UNKNOWN` where there is none.
         melody: (frames,) int64, semitone above `LOWEST_MELODY`, or `REST`.
+        melody_off: (frames,) float32, how far above that semitone the lead is, -0.5 to 0.5.
         notes, onsets: (frames, 88) float32, the pitches that sound, and that start.
     """
 
@@ -39,6 +40,7 @@ class Labels:
     bass: NDArray[np.int64]
     key: np.int64
     melody: NDArray[np.int64]
+    melody_off: NDArray[np.float32]
     notes: NDArray[np.float32]
     onsets: NDArray[np.float32]
 
@@ -51,12 +53,14 @@ def labels_of(truth: Truth, count: int, start_s: float = 0.0) -> Labels:
     index = np.rint((melody_s - start_s) * FRAME_RATE).astype(np.int64)
     starts[index[(index >= 0) & (index < count)]] = True
     tonic, is_minor = (int(k) for k in truth.key)
+    melody, off = _melody(found)
     return Labels(
         strokes=np.stack([_widened(row) for row in (found.beat, found.downbeat, starts)], axis=1),
         chord=_chords(found),
         bass=np.where(found.chord_bass < 0, BASSES - 1, found.chord_bass).astype(np.int64),
         key=np.int64(UNKNOWN if tonic < 0 else tonic + 12 * is_minor),
-        melody=_melody(found),
+        melody=melody,
+        melody_off=off,
         notes=found.notes.astype(np.float32),
         onsets=found.onsets.astype(np.float32),
     )
@@ -67,9 +71,11 @@ def _chords(found: Frames) -> NDArray[np.int64]:
     return np.where(heard, 12 * (found.chord_quality.astype(np.int64) - 1) + found.chord_root, NO_CHORD)
 
 
-def _melody(found: Frames) -> NDArray[np.int64]:
+def _melody(found: Frames) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     pitch = np.rint(found.melody_pitch).astype(np.int64) - LOWEST_MELODY
-    return np.where((found.melody_hz > 0) & (pitch >= 0) & (pitch < MELODY_PITCHES), pitch, REST)
+    heard = (found.melody_hz > 0) & (pitch >= 0) & (pitch < MELODY_PITCHES)
+    off = np.where(heard, found.melody_pitch - np.rint(found.melody_pitch), 0)
+    return np.where(heard, pitch, REST), off.astype(np.float32)
 
 
 def _widened(marks: NDArray[np.bool_]) -> NDArray[np.float32]:

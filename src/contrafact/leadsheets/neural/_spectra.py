@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +26,10 @@ MEL = 2 * features.BANDS  # two columns of `features.log_mel` side by side
 FILTER_SCALE = 0.5  # atoms of 26 periods: 0.8 s at 33 Hz, 0.1 s at middle C; a semitone is 17 periods wide
 BLOCK = 1 << 12  # frames
 LOUDNESS = 100.0  # of the loudest bands before the logarithm
-FINGERPRINT = sha256(
-    repr((HOP, LOWEST, SEMITONES, BINS_PER_SEMITONE, MEL, FILTER_SCALE, LOUDNESS)).encode()
-).hexdigest()[:8]
 
 
 @lru_cache(maxsize=1)
-def _transform() -> ConstantQ:
+def transform() -> ConstantQ:
     """Three bins a semitone, the middle one in tune."""
     per_octave = 12 * BINS_PER_SEMITONE
     lowest_hz = 440 * 2 ** ((LOWEST - 69) / 12 - 1 / per_octave)
@@ -58,13 +54,13 @@ def spectra(samples: NDArray[np.float32]) -> tuple[Array, Array]:
 
 def _magnitudes(samples: NDArray[np.float32], frames: int) -> Array:
     """The constant-Q image (frames, BINS), block by block so that an hour needs no more memory than its result."""
-    transform = _transform()
-    margin = int(transform.atom_samples[0] / 2 / HOP) + 1
+    constant_q = transform()
+    margin = int(constant_q.atom_samples[0] / 2 / HOP) + 1
     found = np.empty((frames, BINS), np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HopWarning)  # nothing is to be inverted
         for begin in range(0, frames, BLOCK):
             end, first = min(begin + BLOCK, frames), max(0, begin - margin)
-            image = transform.grid(samples[first * HOP : (end + margin) * HOP], HOP)
+            image = constant_q.grid(samples[first * HOP : (end + margin) * HOP], HOP)
             found[begin:end] = np.abs(image[:, begin - first : end - first]).T
     return found

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from contrafact.data.shards import Shards, make_folder
-from contrafact.data.truth import Truth
-from contrafact.files import writing
-from contrafact.leadsheets.neural import Config
+from contrafact.data.shards import Shards
+from contrafact.data.truth import PARTS, Truth, rolls
+from contrafact.leadsheets.neural import Config, _remix
 from contrafact.leadsheets.neural._activations import OUTPUTS
 from contrafact.leadsheets.neural._labels import (
     BASSES,
@@ -36,17 +35,17 @@ from contrafact.leadsheets.neural._labels import (
 from contrafact.leadsheets.neural._spectra import (
     BINS,
     BINS_PER_SEMITONE,
-    FINGERPRINT,
     FRAME_RATE,
+    HOP,
     LOWEST,
     MEL,
     SEMITONES,
-    spectra,
 )
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Networks, Player
 
-HARMONICS = (0.5, 1, 2, 3, 4, 5, 6)
+HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8)
+PITCHED = PARTS[:3]  # whose notes are told
 SHIFT = 2  # largest transposition of an example, in semitones
 FOLDED = 4  # numbers by which a semitone is told to the time side
 
@@ -124,7 +123,7 @@ class Network(nn.Module):
             nn.ReLU(),
         )
         self.octaves = Convolution(c, c, (1, 3), (1, 12))
-        self.longer = nn.ModuleList(Convolution(c, c, (3, 3), (dilation, 1)) for dilation in (1, 2, 4))
+        self.longer = nn.ModuleList(Convolution(c, c, (3, 3), (2**k, 1)) for k in range(config.depth))
         self.fold = nn.Conv2d(c, FOLDED, 1)
         self.strokes_in = nn.Sequential(nn.Conv1d(MEL, w, 3, padding=1), nn.BatchNorm1d(w), nn.ReLU())
         self.pitches_in = nn.Sequential(nn.Conv1d(FOLDED * SEMITONES, w, 3, padding=1), nn.BatchNorm1d(w), nn.ReLU())
@@ -136,7 +135,7 @@ class Network(nn.Module):
         self.key = nn.Conv1d(w, KEYS, 1)
         self.rest = nn.Conv1d(w, 1, 1)
         self.context = nn.Conv1d(w, c, 1)
-        self.melody = nn.Sequential(Convolution(c, c, (3, 3)), nn.Conv2d(c, 2, 1))
+        self.melody = nn.Sequential(Convolution(c, c, (3, 3)), Convolution(c, c, (1, 3), (1, 12)), nn.Conv2d(c, 2, 1))
         self.notes = nn.Conv2d(c, 4, (3, 1), padding=(1, 0))
 
     def forward(self, pitch: Tensor, mel: Tensor) -> tuple[Tensor, ...]:
@@ -191,23 +190,52 @@ def harmonics(pitch: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Item:
-    """An excerpt, ready to be learned from."""
+    """An excerpt, ready to be learned from, on the device that learns.
 
-    pitch: NDArray[np.float16]
-    mel: NDArray[np.float16]
-    truth: Truth
+    Attributes:
+        sounds: (1 + stems, time) int16, the recording and its stems.
+        stems: their names.
+        key: class of the key, or `UNKNOWN`.
+        labels: by the names of `_labels.Labels`, (frames, ...); of notes and onsets, bit k stands for ``PITCHED[k]``.
+    """
+
+    sounds: Tensor
+    stems: tuple[str, ...]
+    key: int
+    labels: dict[str, Tensor]
+
+
+def item_of(sounds: NDArray[np.int16], stems: tuple[str, ...], truth: Truth, device: torch.device) -> Item:
+    """The recording and its stems, (1 + stems, time), with their truth."""
+    count = sounds.shape[1] // HOP + 1
+    found = labels_of(truth, count)
+    bits = np.zeros((2, count, NOTES), np.uint8)
+    for k, part in enumerate(PITCHED):
+        bits |= np.stack(rolls(truth.notes[truth.notes[:, 3] == PARTS.index(part)], FRAME_RATE, count)) * np.uint8(
+            1 << k
+        )
+    arrays = {
+        "strokes": found.strokes,
+        "chord": found.chord,
+        "bass": found.bass,
+        "melody": found.melody,
+        "melody_off": found.melody_off,
+        "notes": bits[0],
+        "onsets": bits[1],
+    }
+    labels = {name: torch.from_numpy(values).to(device) for name, values in arrays.items()}
+    return Item(torch.from_numpy(sounds).to(device), stems, int(found.key), labels)
 
 
 class Excerpts:
-    """Stretches of the excerpts of a prepared folder, a little higher or lower at random.
+    """Stretches of the excerpts of a prepared folder, mixed anew and a little higher or lower at random.
 
-    Spectra are made once and kept beside the shards, in a folder named after their settings.
+    Where there is an accelerator, everything is kept and made there; else excerpts are read each time.
     """
 
     def __init__(self, data: Data) -> None:
         self._shards, self._data = Shards(Path(data.folder)), data
-        self._kept = Path(data.folder) / f"spectra-{FINGERPRINT}"
-        make_folder(self._kept)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._known: dict[int, Item] = {}
 
     def __len__(self) -> int:
@@ -215,71 +243,98 @@ class Excerpts:
 
     def item(self, index: int) -> Item:
         """An excerpt by number."""
-        if index not in self._known:
-            pitch, mel = self._spectra(index)
-            self._known[index] = Item(pitch, mel, Truth.of_arrays(self._shards.arrays(index)))
-        return self._known[index]
+        if index in self._known:
+            return self._known[index]
+        shards = self._shards
+        truth = Truth.of_arrays(shards.arrays(index))
+        made = item_of(shards.recorded(index), shards.stem_names(index), truth, self._device)
+        if self._device.type != "cpu":
+            self._known[index] = made
+        return made
 
-    def _spectra(self, index: int) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-        path = self._kept / f"{index:05}.npy"
-        try:
-            both = np.load(path, allow_pickle=False)
-        except (OSError, ValueError):
-            both = np.concatenate(spectra(self._shards.audio(index)), axis=1).astype(np.float16)
-            with writing(path) as file:
-                np.save(file, both)
-        return both[:, :BINS], both[:, BINS:]
-
-    def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
-        """Named arrays: both images, and targets as `_labels.Labels` names them."""
+    def batch(self, draws: Draws, size: int) -> dict[str, Tensor]:
+        """Named tensors: both images, and targets as `_labels.Labels` names them."""
         if not len(self._shards):
             return {}
-        return stacked([self._example(draws.generator(slot)) for slot in range(size)])
+        drawn = [self._draw(draws.generator(slot)) for slot in range(size)]
+        seed = draws.torch_seed("noise")
+        return examples(drawn, self._data.frames, seed, self._device)
 
-    def _example(self, draw: np.random.Generator) -> dict[str, NDArray[Any]]:
+    def _draw(self, draw: np.random.Generator) -> Example:
         item = self.item(int(draw.integers(len(self))))
-        start = int(draw.integers(max(1, len(item.pitch) - self._data.frames + 1)))
-        return cut(item, start, self._data.frames, int(draw.integers(-SHIFT, SHIFT + 1)))
+        start = int(draw.integers(max(1, len(item.labels["chord"]) - self._data.frames + 1)))
+        return Example(item, start, int(draw.integers(-SHIFT, SHIFT + 1)), _remix.draw(draw, item.stems))
 
 
-def cut(item: Item, start: int, count: int, shift: int) -> dict[str, NDArray[Any]]:
-    """A stretch of an excerpt, transposed by ``shift`` semitones by moving its pitch image."""
-    pitch = moved(item.pitch[start : start + count].astype(np.float32), shift * BINS_PER_SEMITONE)
-    mel = item.mel[start : start + count].astype(np.float32)
-    labels = labels_of(item.truth, len(pitch), start / FRAME_RATE)
-    roots = 12 * (labels.chord // 12) + (labels.chord + shift) % 12
-    melody = labels.melody + shift
-    key = labels.key if labels.key == UNKNOWN else 12 * (labels.key // 12) + (labels.key + shift) % 12
-    found = {
-        "pitch": pitch,
+@dataclass(frozen=True)
+class Example:
+    """Where an example is taken from, by how many semitones it is moved and how it is mixed."""
+
+    item: Item
+    start: int
+    shift: int
+    take: _remix.Take
+
+
+def examples(drawn: Sequence[Example], frames: int, seed: int, device: torch.device) -> dict[str, Tensor]:
+    """The examples as a batch of ``frames`` frames each; what lies beyond an excerpt is silent and no target."""
+    stems = max((e.item.stems for e in drawn), key=len)
+    if any(e.item.stems not in ((), stems) for e in drawn):
+        raise ValueError("examples of one batch must have the same stems")
+    length = (frames + 2 * _remix.MARGIN) * HOP
+    sounds = torch.zeros((len(drawn), 1 + len(stems), length), device=device)
+    for row, e in zip(sounds, drawn, strict=True):
+        begin = (e.start - _remix.MARGIN) * HOP
+        piece = e.item.sounds[:, max(0, begin) : begin + length]
+        row[: len(piece), max(0, -begin) : max(0, -begin) + piece.shape[1]] = piece / 32767
+    noise = torch.randn(
+        (len(drawn), length), generator=torch.Generator(device).manual_seed(seed % (1 << 63)), device=device
+    )
+    mix = _remix.mixed(sounds, [e.take for e in drawn], noise)
+    heard_db = torch.tensor([e.take.heard_db for e in drawn], device=device)
+    pitch, mel = _remix.images(mix, frames, heard_db)
+    targets = [target(e, frames) for e in drawn]
+    return {
+        "pitch": _remix.transposed(pitch, np.array([e.shift for e in drawn]) * BINS_PER_SEMITONE),
         "mel": mel,
-        "strokes": labels.strokes,
-        "chord": np.where(labels.chord == NO_CHORD, NO_CHORD, roots),
-        "bass": np.where(labels.bass == BASSES - 1, BASSES - 1, (labels.bass + shift) % 12),
-        "key": np.full(len(pitch), key),
-        "melody": np.where((labels.melody == REST) | (melody < 0) | (melody >= REST), REST, melody),
-        "notes": moved(labels.notes, shift),
-        "onsets": moved(labels.onsets, shift),
+        **{name: torch.stack([t[name] for t in targets]) for name in targets[0]},
     }
-    missing = count - len(pitch)
+
+
+def target(example: Example, frames: int) -> dict[str, Tensor]:
+    """What the network should answer: transposed, without the parts that do not sound, padded to ``frames`` frames."""
+    item, take, shift = example.item, example.take, example.shift
+    there = {name: values[example.start : example.start + frames] for name, values in item.labels.items()}
+    sounding = [k for k, part in enumerate(PITCHED) if not item.stems or take.has(item.stems, part)]
+    chord, bass, melody, strokes = (there[name] for name in ("chord", "bass", "melody", "strokes"))
+    key = item.key if item.key == UNKNOWN else 12 * (item.key // 12) + (item.key + shift) % 12
+    found = {
+        "strokes": strokes,
+        "chord": torch.where(chord == NO_CHORD, NO_CHORD, 12 * (chord // 12) + (chord + shift) % 12),
+        "bass": torch.where(bass == BASSES - 1, BASSES - 1, (bass + shift) % 12),
+        "key": torch.full_like(chord, key),
+        "melody": torch.where((melody == REST) | (melody + shift < 0) | (melody + shift >= REST), REST, melody + shift),
+        "melody_off": there["melody_off"],
+    }
+    if PITCHED.index("melody") not in sounding:
+        found["melody"] = torch.full_like(melody, REST)
+        found["strokes"] = strokes * torch.tensor([1.0, 1.0, 0.0], device=strokes.device)
+    if PITCHED.index("harmony") not in sounding:
+        found["chord"] = torch.full_like(chord, UNKNOWN)
+    if PITCHED.index("bass") not in sounding:
+        found["bass"] = torch.full_like(bass, UNKNOWN)
+    heard = sum(1 << k for k in sounding)
+    for name in ("notes", "onsets"):
+        roll = ((there[name] & heard) > 0).float().roll(shift, dims=1)
+        roll[:, : max(0, shift)] = 0
+        roll[:, NOTES + min(0, shift) :] = 0
+        found[name] = roll
+    missing = frames - len(chord)
     unknown = {"chord": UNKNOWN, "bass": UNKNOWN, "key": UNKNOWN, "melody": UNKNOWN}
     return {
-        name: np.pad(v, [(0, missing)] + [(0, 0)] * (v.ndim - 1), constant_values=unknown.get(name, 0))
+        name: functional.pad(v, (0, 0) * (v.ndim - 1) + (0, missing), value=unknown.get(name, 0))
         for name, v in found.items()
     }
-
-
-def moved(rows: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
-    """Rows with all values moved ``columns`` to the right, zeros behind them."""
-    found = np.zeros_like(rows)
-    width = rows.shape[1]
-    found[:, max(0, columns) : width + min(0, columns)] = rows[:, max(0, -columns) : width + min(0, -columns)]
-    return found
-
-
-def stacked(examples: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """Examples as a batch."""
-    return {name: np.stack([e[name] for e in examples]) for name in examples[0]}
 
 
 def make_source(config: Config, data: Data) -> Excerpts:
@@ -299,19 +354,27 @@ def losses(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
         "notes": _binary(notes, batch["notes"], 2.0),
         "onsets": _binary(onsets, batch["onsets"], 8.0),
     }
-    for name, scores in (("chord", chord), ("bass", bass), ("key", key), ("melody", melody)):
+    for name, scores in (("chord", chord), ("bass", bass), ("key", key)):
         found[name] = _known_entropy(scores, batch[name])
+    # A lead between two semitones counts for both, as near as it is to each.
+    nearest, off = batch["melody"], batch["melody_off"]
+    beside = torch.where((nearest >= 0) & (nearest < REST), (nearest + off.sign().long()).clamp(0, REST - 1), nearest)
+    shares = torch.stack([1 - off.abs(), off.abs()])
+    found["melody"] = _known_entropy(melody, nearest, shares[0]) + _known_entropy(melody, beside, shares[1])
     return found
 
 
 def _binary(scores: Tensor, target: Tensor, weight: float) -> Tensor:
     """Cross-entropy of yes and no, a yes counting ``weight``-fold."""
-    return functional.binary_cross_entropy_with_logits(scores, target, pos_weight=torch.tensor(weight))
+    return functional.binary_cross_entropy_with_logits(
+        scores, target, pos_weight=torch.tensor(weight, device=scores.device)
+    )
 
 
-def _known_entropy(scores: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of classes where they are known; 0 where none is."""
-    total = functional.cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=UNKNOWN, reduction="sum")
+def _known_entropy(scores: Tensor, target: Tensor, share: Tensor | None = None) -> Tensor:
+    """Cross-entropy of classes where they are known, each counting as much as its ``share``; 0 where none is."""
+    each = functional.cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=UNKNOWN, reduction="none")
+    total = each.sum() if share is None else (each * share.flatten()).sum()
     return total / (target != UNKNOWN).sum().clamp(min=1)
 
 
