@@ -23,8 +23,9 @@ from contrafact import weights
 from contrafact.data import wjazzd
 from contrafact.data.corpus import Split
 from contrafact.players._bass import LOWEST
+from contrafact.players._changes import UNKNOWN
 from contrafact.players.walking_bass_neural import Bassist, Config, _corpus
-from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, Reader, encode
+from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, Reader, encode
 from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import PLAYERS
 from contrafact.runtime import open_session

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from contrafact.players.walking_bass_neural._features import UNKNOWN, Changes, Likeness, Reader
+from contrafact.players._changes import UNKNOWN, Changes
+from contrafact.players.walking_bass_neural._features import Likeness, Reader
 
 Counted = dict[str, tuple[float, int]]
 """Share and number of cases."""

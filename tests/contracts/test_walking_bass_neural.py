@@ -14,19 +14,16 @@ from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre
 from contrafact.players import walking_bass_neural
 from contrafact.players._bass import HIGHEST, LOWEST
+from contrafact.players._changes import UNKNOWN, Changes, of_chords, quality
 from contrafact.players._perform import chosen
 from contrafact.players.walking_bass_neural import Bassist
 from contrafact.players.walking_bass_neural._features import (
     COLUMNS,
     PITCHES,
     SIZES,
-    UNKNOWN,
-    Changes,
     Reader,
     encode,
-    of_chords,
     places,
-    quality,
     repeats,
 )
 from contrafact.players.walking_bass_neural._memory import Memory

@@ -13,8 +13,9 @@ from contrafact import weights
 from contrafact.data import wjazzd
 from contrafact.errors import InputError, MissingError
 from contrafact.players._bass import HIGHEST, LOWEST
+from contrafact.players._changes import UNKNOWN, of_chords
 from contrafact.players.walking_bass_neural import Bassist, Config, _corpus, network
-from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, UNKNOWN, Reader, of_chords
+from contrafact.players.walking_bass_neural._features import PITCHES, SIZES, Reader
 from contrafact.runtime import open_session
 from contrafact.theory.chords import parse
 from contrafact.training import export, loop

@@ -92,7 +92,7 @@ def test_the_mixture_finds_the_better_model(ngrams) -> None:
 
 
 def test_shares_of_a_line_whose_shares_are_known(ngrams) -> None:
-    from contrafact.players.walking_bass_neural._features import of_chords
+    from contrafact.players._changes import of_chords
     from contrafact.theory.chords import parse
     from walking_bass_shares import shares
 

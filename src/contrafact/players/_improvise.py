@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from contrafact.players._bass import scale, weighted
 from contrafact.players._form import Form
+from contrafact.players._instruments import Instrument
+from contrafact.players._lay import Laid
 from contrafact.players._perform import Event
 from contrafact.theory.chords import ChordSpec
 
 INTERVALS = (0.02, 1.0, 1.0, 0.62, 0.36, 0.25, 0.06, 0.09, 0.04, 0.03, 0.02, 0.01, 0.02)
 """Weight of a move by its size in semitones (improvised solos, section 1.4 of the style facts; hardly any repeats)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of a rest in the melody.
+
+    Attributes:
+        start: first position allowed, a multiple of half a beat.
+        end: position before which the last note has ended.
+        after: note with which the melody goes on.
+    """
+
+    start: float
+    end: float
+    after: Laid
+
+
+Fill = Callable[[Gap, np.random.Generator], list[Event]]
+"""Fills one gap of a song after the other."""
+Improviser = Callable[[Form, list[Laid], Instrument], Fill]
+"""Who fills the gaps of a song, knowing its melody and the instrument."""
+
+
+def by_rule(form: Form, melody: list[Laid], voice: Instrument) -> Fill:
+    """An improviser: `phrase` near the note with which the melody goes on."""
+
+    def fill(gap: Gap, draws: np.random.Generator) -> list[Event]:
+        near = int(np.clip(gap.after.pitch, voice.low, voice.high))
+        return phrase(form, gap.start, gap.end, voice.low, voice.high, near, draws)
+
+    return fill
 
 
 def phrase(

@@ -6,7 +6,7 @@ only in rests of a beat and a half or more, and only when the band has opened up
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._form import Form, plan
-from contrafact.players._improvise import phrase
+from contrafact.players._improvise import Fill, Gap, Improviser, by_rule
 from contrafact.players._instruments import Instrument, instrument
 from contrafact.players._lay import Laid, lay
 from contrafact.players._perform import Event, perform, randomness
@@ -85,6 +85,11 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
     Raises:
         SettingsError: unknown instrument.
     """
+    return player(config, by_rule)
+
+
+def player(config: Config, improviser: Improviser) -> Callable[[LeadSheet, Score, int], Part]:
+    """A player of ``config`` whose fills are ``improviser``'s; errors as in `build`."""
     voice = instrument(config.instrument)
 
     def play(sheet: LeadSheet, so_far: Score, seed: int) -> Part:
@@ -92,9 +97,10 @@ def build(config: Config) -> Callable[[LeadSheet, Score, int], Part]:
         laid = _in_range(lay(form, sheet.melody, config.swing), voice, config.lift, sheet.transposed)
         laid = _within_form(form, laid)
         phrased = _phrased(form, laid, config, seed)
-        events = _touched(form, phrased, config, seed)
-        events = events + _graces(form, events, voice, config, seed) + _fills(form, laid, voice, config, seed)
-        return Part("melody", voice.program, _monophonic(perform(form, events, config.swing, lead_phases)))
+        events, fill = _touched(form, phrased, config, seed), improviser(form, laid, voice)
+        graces, fills = _graces(form, events, voice, config, seed), _fills(form, laid, config, seed, fill)
+        played = perform(form, events + graces + fills, config.swing, lead_phases)
+        return Part("melody", voice.program, _monophonic(played))
 
     return play
 
@@ -109,6 +115,13 @@ def lateness_s(beat_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Seconds by which a soloist's on-beats lie behind the beat."""
     at_tempo = np.interp(60 / beat_s, [x for x, _ in LATE_MS], [y for _, y in LATE_MS]) / 1000
     return np.asarray(np.minimum(0.075 * beat_s, at_tempo))
+
+
+def behind_s(form: Form, beats: NDArray[np.float64], most_ms: float) -> NDArray[np.float64]:
+    """Seconds by which notes at these beats lie behind the beat where they are on one, else 0."""
+    whole = np.floor(beats)
+    behind = np.minimum(most_ms / 1000, lateness_s(form.grid.time_at(whole + 1) - form.grid.time_at(whole)))
+    return np.where(beats == whole, behind, 0.0)
 
 
 def _within_form(form: Form, notes: list[Laid]) -> list[Laid]:
@@ -182,17 +195,15 @@ def _touched(form: Form, notes: list[Laid], config: Config, seed: int) -> list[E
     rng = randomness(seed, TOUCH, 0)
     louder, unsteady = rng.normal(0, 5, len(notes)), np.clip(rng.normal(0, 0.009, len(notes)), -0.02, 0.02)
     mean = float(np.mean([n.pitch for n in notes]))
-    whole = np.floor(np.array([n.beat for n in notes]))
-    behind = np.minimum(config.behind_ms / 1000, lateness_s(form.grid.time_at(whole + 1) - form.grid.time_at(whole)))
+    late = behind_s(form, np.array([n.beat for n in notes]), config.behind_ms)
     events = []
     for i, n in enumerate(notes):
         after = notes[i + 1].beat if i + 1 < len(notes) else n.beat + 8
         room = after - n.beat
         length = 0.86 * room if room <= 1.5 else min(max(n.end - n.beat, 0.5), 0.95 * room)
-        late = float(behind[i]) if n.beat % 1 == 0 else 0.0
         loud = 82 + _contour(notes, i) + 0.3 * (n.pitch - mean) + float(louder[i])
         events.append(
-            Event(n.beat, length, n.pitch, float(np.clip(loud, 40, 112)), late + float(unsteady[i]), n.is_swung)
+            Event(n.beat, length, n.pitch, float(np.clip(loud, 40, 112)), float(late[i] + unsteady[i]), n.is_swung)
         )
     return events
 
@@ -226,24 +237,25 @@ def _graces(form: Form, events: list[Event], voice: Instrument, config: Config, 
     return result
 
 
-def _fills(form: Form, notes: list[Laid], voice: Instrument, config: Config, seed: int) -> list[Event]:
-    """Improvised phrases in the melody's rests, once the band has opened up."""
-    if not notes:
-        return []
-    result: list[Event] = []
+def _fills(form: Form, notes: list[Laid], config: Config, seed: int, fill: Fill) -> list[Event]:
+    """Improvised phrases in the melody's rests."""
+    return [event for gap, draws in _gaps(form, notes, config, seed) for event in fill(gap, draws)]
+
+
+def _gaps(form: Form, notes: list[Laid], config: Config, seed: int) -> Iterator[tuple[Gap, np.random.Generator]]:
+    """What is to be filled of the melody's rests, once the band has opened up, and the draws to do it with."""
     starts = np.array([b.first for b in form.bars])
     chance = min(1.0, 1.1 * config.density)
     for number, (before, after) in enumerate(pairwise(notes)):
         rng = randomness(seed, FILLS, number)
-        at, near = float(np.ceil(2 * before.end + 0.5) / 2), int(np.clip(after.pitch, voice.low, voice.high))
+        at = float(np.ceil(2 * before.end + 0.5) / 2)
         end = min(after.beat - 0.5, float(form.final.first))
         while end - at >= 1.0 and after.beat - before.end >= 1.5:
             bar = form.bars[max(0, int(np.searchsorted(starts, at, side="right")) - 1)]
             stop = min(end, at + float(rng.choice((2.5, 4.5, 6.5))))
             if rng.random() < chance and bar.energy >= 0.5 and bar.feel == "four":
-                result += phrase(form, at, stop, voice.low, voice.high, near, rng)
+                yield Gap(at, stop, after), rng
             at = stop + float(rng.choice((1.0, 1.5, 2.0)))
-    return result
 
 
 def _monophonic(notes: tuple[Note, ...]) -> tuple[Note, ...]:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from contrafact import weights
 from contrafact.leadsheet import LeadSheet
 from contrafact.players._bass import LOWEST, final_note, halves, pickup, skips, touched
+from contrafact.players._changes import UNKNOWN, changes_of
 from contrafact.players._form import Bar, Feel, Form, plan
 from contrafact.players._perform import Event, chosen, perform, randomness
 from contrafact.players._recurrent import Stepper
-from contrafact.players.walking_bass_neural._features import COLUMNS, UNKNOWN, Changes, Reader, of_chords, places
+from contrafact.players.walking_bass_neural._features import COLUMNS, Reader, places
 from contrafact.players.walking_bass_neural._memory import Memory
 from contrafact.registry import Card
 from contrafact.score import Part, Score
@@ -127,17 +128,6 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         return Part("bass", 32, perform(form, played, config.swing))
 
     return play
-
-
-def changes_of(form: Form) -> Changes:
-    """The song's chords and bars, as the network sees them."""
-    bars = [bar for bar in form.bars for _ in range(bar.beats)]
-    first = form.bars[0].first
-    beat = np.array([first + i - bar.first for i, bar in enumerate(bars)], dtype=np.int64)
-    place = np.array([bar.place for bar in bars], dtype=np.int64)
-    left = np.array([bar.chorus_bars - 1 - bar.place for bar in bars], dtype=np.int64)
-    chords = form.chords[first : first + len(bars)]
-    return of_chords(chords, beat, form.grid.beats_per_bar, place, left, 60 / form.beat_s)
 
 
 def _line(form: Form, bassist: Bassist, temperature: float, seed: int) -> list[Event]:

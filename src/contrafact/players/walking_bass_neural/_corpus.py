@@ -12,7 +12,7 @@ import numpy as np
 from contrafact.data import wjazzd
 from contrafact.data.corpus import Split
 from contrafact.players._bass import HIGHEST, LOWEST
-from contrafact.players.walking_bass_neural._features import UNKNOWN, Changes, of_chords
+from contrafact.players._changes import UNKNOWN, Changes, of_chords
 from contrafact.theory.chords import parse
 
 
@@ -50,14 +50,18 @@ def lines(path: Path | None = None) -> Iterator[Line]:
 
 def line(solo: wjazzd.Solo) -> Line:
     """The bass line of a solo."""
+    pitches = [b.bass if b.bass is not None and LOWEST <= b.bass <= HIGHEST else UNKNOWN for b in solo.beats]
+    return Line(solo.name, wjazzd.split(solo.name), solo.has_trusted_bass, changes_under(solo), pitches)
+
+
+def changes_under(solo: wjazzd.Solo) -> Changes:
+    """The chords and beats of a solo."""
     beats = solo.beats
     numbers = np.array([b.number - 1 for b in beats], dtype=np.int64)
     place, left = _places([b.form for b in beats], numbers)
     tempo = 60 / float(np.median(np.diff([b.time_s for b in beats])))
     chords = tuple(parse(b.chord) for b in beats)
-    changes = of_chords(chords, numbers, int(solo.metre.partition("/")[0]), place, left, tempo)
-    pitches = [b.bass if b.bass is not None and LOWEST <= b.bass <= HIGHEST else UNKNOWN for b in beats]
-    return Line(solo.name, wjazzd.split(solo.name), solo.has_trusted_bass, changes, pitches)
+    return of_chords(chords, numbers, int(solo.metre.partition("/")[0]), place, left, tempo)
 
 
 def _places(forms: list[str], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,89 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.players._bass import CENTRE, HIGHEST, LOWEST
-from contrafact.theory.chords import ChordSpec
+from contrafact.players._changes import (
+    BEAT_KINDS,
+    CHORDS,
+    OTHER_METRE,
+    QUALITIES,
+    TEMPO_EDGES,
+    UNKNOWN,
+    Changes,
+    Spans,
+    degree_class,
+    move_class,
+)
 
 Ints = NDArray[np.int64]
 Likeness = tuple[str | int, ...]
-UNKNOWN = -1
 PITCHES = HIGHEST - LOWEST + 1
-QUALITIES = 9
 LAGS = 8
 LONGEST = 9  # beats from which on a distance is only "far"
-BEAT_KINDS = {4: 0, 3: 4}
-OTHER_METRE = 7
-TEMPO_EDGES = (90, 115, 140, 170, 205, 245, 290)
 REPEAT_EDGES = (0.06, 0.12, 0.2, 0.32)
 
 
-def quality(chord: ChordSpec) -> int:
-    """Class of a chord: none, major, sixth or major seventh, dominant, minor, its sixth, half-dim., dim., sus, aug."""
-    if chord.is_none:
-        return UNKNOWN
-    inside = chord.intervals
-    if chord.third is None:
-        return 7
-    if chord.third == 4:
-        return 8 if chord.fifth == 8 else 2 if 10 in inside else 1 if inside & {9, 11} else 0
-    if chord.fifth == 6:
-        return 5 if 10 in inside else 6
-    return 4 if inside & {9, 11} and 10 not in inside else 3
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What is known of a line before it is played; an entry for each beat.
-
-    Attributes:
-        roots: pitch class of the chord's root; `UNKNOWN` without a chord.
-        basses: pitch class of its bass note.
-        qualities: see `quality`.
-        beat: number of the beat in its bar, from 0.
-        beats_per_bar: of the metre.
-        place: number of the bar in its stretch of the form.
-        bars_left: bars of that stretch that follow.
-        tempo_bpm: median.
-    """
-
-    roots: Ints
-    basses: Ints
-    qualities: Ints
-    beat: Ints
-    beats_per_bar: int
-    place: Ints
-    bars_left: Ints
-    tempo_bpm: float
-
-    def __len__(self) -> int:
-        return len(self.roots)
-
-    def starts(self) -> list[int]:
-        """Beats at which another chord starts."""
-        rows = np.stack([self.roots, self.basses, self.qualities])
-        return [0, *(int(i) for i in 1 + np.nonzero(np.any(rows[:, 1:] != rows[:, :-1], axis=0))[0])]
-
-
-def of_chords(
-    chords: tuple[ChordSpec, ...], beat: Ints, beats_per_bar: int, place: Ints, bars_left: Ints, tempo_bpm: float
-) -> Changes:
-    """Changes from the chord at each beat."""
-    roots = np.array([c.root for c in chords], dtype=np.int64)
-    basses = np.array([c.bass_pitch_class for c in chords], dtype=np.int64)
-    qualities = np.array([quality(c) for c in chords], dtype=np.int64)
-    return Changes(roots, basses, qualities, beat, beats_per_bar, place, bars_left, tempo_bpm)
-
-
-_CHORD = 12 * QUALITIES + 1
 SIZES = {
     "quality": QUALITIES + 1,
     "inversion": 13,
     "beat": 8,
     "age": LONGEST,
     "left": LONGEST,
-    "next": _CHORD,
+    "next": CHORDS,
     "next_left": LONGEST,
-    "after_next": _CHORD,
-    "before": _CHORD,
+    "after_next": CHORDS,
+    "before": CHORDS,
     "place": 8,
     "bars_left": 4,
     "tempo": len(TEMPO_EDGES) + 1,
@@ -138,10 +86,7 @@ class Reader:
     pitches: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        starts = self.changes.starts()
-        beats = np.arange(len(self.changes))
-        self._chord: list[int] = (np.searchsorted(starts, beats, side="right") - 1).tolist()
-        self._starts = [*starts, len(self.changes)]
+        self._spans = Spans(self.changes)
         self._roots: list[int] = self.changes.roots.tolist()
         self._qualities: list[int] = self.changes.qualities.tolist()
         self._beat: list[int] = self.changes.beat.tolist()
@@ -158,42 +103,42 @@ class Reader:
     def targets(self) -> tuple[int, int, int]:
         """What the next beat's answer is relative to: pitch classes of root and next root, and the last pitch."""
         t = len(self.pitches)
-        root, coming = self._roots[t], self._root_of(self._chord[t] + 1)
+        root, coming = self._roots[t], self._spans.root(self._spans.at[t] + 1)
         return max(root, 0), max(coming if coming != UNKNOWN else root, 0), self._known
 
     def row(self) -> list[int]:
         """Categories of the next beat, by `SIZES`, without their offsets."""
         t = len(self.pitches)
-        root, at = self._roots[t], self._chord[t]
-        left, last = self._starts[at + 1] - t, self._last(1)
-        coming = self._root_of(at + 1)
-        to_next = _degree(last, coming)
+        root, at = self._roots[t], self._spans.at[t]
+        left, last = self._spans.starts[at + 1] - t, self._last(1)
+        coming = self._spans.root(at + 1)
+        to_next = degree_class(last, coming)
         recalled, earlier = self._recalled.get(self._context(t), (UNKNOWN, UNKNOWN))
         alike = self._alike.get(self._kind(t), (0, 0))
         placed = self._at_place.get(self._place(t), UNKNOWN)
         return [
             self._qualities[t] + 1,
-            _degree(int(self.changes.basses[t]), root),
+            degree_class(int(self.changes.basses[t]), root),
             self._metre + self._beat[t] if self._metre != OTHER_METRE else OTHER_METRE,
-            min(t - self._starts[at], LONGEST - 1),
+            min(t - self._spans.starts[at], LONGEST - 1),
             min(left, LONGEST) - 1,
-            self._chord_class(at + 1, root),
-            min(self._length(at + 1), LONGEST - 1),
-            self._chord_class(at + 2, root),
-            self._chord_class(at - 1, root),
+            self._spans.told(at + 1, root),
+            min(self._spans.length(at + 1), LONGEST - 1),
+            self._spans.told(at + 2, root),
+            self._spans.told(at - 1, root),
             self._form[t][0] % 8,
             min(self._form[t][1], 3),
             self._tempo,
             int(self.trusted),
             0 if self.repeats is None else 1 + bisect(REPEAT_EDGES, self.repeats),
-            *(_degree(self._last(lag), root) for lag in range(1, LAGS + 1)),
-            *(_move(self._last(lag), self._last(lag + 1)) for lag in range(1, 5)),
+            *(degree_class(self._last(lag), root) for lag in range(1, LAGS + 1)),
+            *(move_class(self._last(lag), self._last(lag + 1)) for lag in range(1, 5)),
             to_next,
             to_next * LONGEST + min(left, LONGEST) - 1,
-            _degree(recalled, root),
-            _degree(earlier, root),
+            degree_class(recalled, root),
+            degree_class(earlier, root),
             *alike,
-            _degree(placed, root),
+            degree_class(placed, root),
             recalled - LOWEST + 1 if recalled != UNKNOWN else 0,
             last - LOWEST + 1 if last != UNKNOWN else 0,
         ]
@@ -211,7 +156,7 @@ class Reader:
         if pitch != UNKNOWN:
             self._known = pitch
             self._recalled[self._context(t)] = (pitch, self._recalled.get(self._context(t), (UNKNOWN,))[0])
-            self._alike[self._kind(t)] = (_degree(pitch, self._roots[t]), self._alike.get(self._kind(t), (0,))[0])
+            self._alike[self._kind(t)] = (degree_class(pitch, self._roots[t]), self._alike.get(self._kind(t), (0,))[0])
             self._at_place[self._place(t)] = pitch
 
     def _last(self, lag: int) -> int:
@@ -219,42 +164,19 @@ class Reader:
 
     def _context(self, t: int) -> tuple[int, ...]:
         """Beats with the same chord, next chord and place in the chord are alike."""
-        at = self._chord[t]
-        key = (self._roots[t], self._qualities[t], self._root_of(at + 1))
-        return (*key, t - self._starts[at], self._beat[t])
+        at = self._spans.at[t]
+        key = (self._roots[t], self._qualities[t], self._spans.root(at + 1))
+        return (*key, t - self._spans.starts[at], self._beat[t])
 
     def _kind(self, t: int) -> tuple[int, ...]:
         """Beats at the same place in chords of the same quality are alike, whatever their root."""
-        at = self._chord[t]
-        left = min(self._starts[at + 1] - t, LONGEST)
-        return self._qualities[t], min(t - self._starts[at], LONGEST), left, self._beat[t]
+        at = self._spans.at[t]
+        left = min(self._spans.starts[at + 1] - t, LONGEST)
+        return self._qualities[t], min(t - self._spans.starts[at], LONGEST), left, self._beat[t]
 
     def _place(self, t: int) -> tuple[int, ...]:
         """Beats at the same place of the form with the same root are alike."""
         return (*self._form[t], self._beat[t], self._roots[t])
-
-    def _root_of(self, chord: int) -> int:
-        return self._roots[self._starts[chord]] if 0 <= chord < len(self._starts) - 1 else UNKNOWN
-
-    def _length(self, chord: int) -> int:
-        """Beats of a chord; 0 where there is none."""
-        return self._starts[chord + 1] - self._starts[chord] if 0 <= chord < len(self._starts) - 1 else 0
-
-    def _chord_class(self, chord: int, root: int) -> int:
-        other = self._root_of(chord)
-        if UNKNOWN in (other, root):
-            return 0
-        return 1 + (other - root) % 12 * QUALITIES + self._qualities[self._starts[chord]]
-
-
-def _degree(pitch: int, root: int) -> int:
-    """Semitones above the root, within the octave, from 1; 0 where either is unknown."""
-    return 0 if UNKNOWN in (pitch, root) else 1 + (pitch - root) % 12
-
-
-def _move(pitch: int, before: int) -> int:
-    """Semitones from one pitch to the next, cut at an octave, from 1; 0 where either is unknown."""
-    return 0 if UNKNOWN in (pitch, before) else 13 + max(-12, min(12, pitch - before))
 
 
 PARTS = (12, 12, 2 * PITCHES - 1, PITCHES)

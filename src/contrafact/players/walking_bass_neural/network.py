@@ -16,6 +16,7 @@ from contrafact.data.corpus import Split
 from contrafact.errors import InputError
 from contrafact.nn.recurrent import stepped
 from contrafact.players._bass import HIGHEST, LOWEST
+from contrafact.players._changes import UNKNOWN
 from contrafact.players.walking_bass_neural import Config, _corpus
 from contrafact.players.walking_bass_neural._features import (
     ABSOLUTE,
@@ -25,7 +26,6 @@ from contrafact.players.walking_bass_neural._features import (
     PITCHES,
     REPEAT_EDGES,
     SIZES,
-    UNKNOWN,
     VOCABULARY,
     encode,
     places,
