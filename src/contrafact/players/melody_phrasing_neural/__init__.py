@@ -20,7 +20,7 @@ from contrafact.leadsheet import LeadSheet
 from contrafact.players import melody_phrasing
 from contrafact.players._changes import changes_of
 from contrafact.players._form import Form
-from contrafact.players._improvise import Fill, Gap
+from contrafact.players._improvise import Gap, Improviser
 from contrafact.players._instruments import Instrument
 from contrafact.players._lay import Laid
 from contrafact.players._perform import Event, chosen, within
@@ -132,15 +132,16 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         SettingsError: unknown instrument; WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, not those of their card, or of another network (WEIGHTS_OTHER).
     """
+    return melody_phrasing.player(config, improviser(config))
+
+
+def improviser(config: Config) -> Improviser:
+    """Who fills the rests as ``config`` says; errors as in `build`."""
     session = weights.open_fitting(config.weights, COLUMNS)
-
-    def improviser(form: Form, melody: list[Laid], voice: Instrument) -> Fill:
-        return Improviser(session, form, melody, voice, config).fill
-
-    return melody_phrasing.player(config, improviser)
+    return lambda form, melody, voice: Filling(session, form, melody, voice, config).fill
 
 
-class Improviser:
+class Filling:
     """Fills the gaps of a song, one after the other.
 
     Args:
