@@ -140,7 +140,10 @@ class Network(nn.Module):
 
     def forward(self, pitch: Tensor, mel: Tensor) -> tuple[Tensor, ...]:
         """(B, frames, `BINS`) and (B, frames, `MEL`), an even number of frames, to `OUTPUTS`."""
-        x = self.first(harmonics(pitch))
+        x = harmonics(pitch)
+        if x.is_cuda:  # more than twice as fast there
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = self.first(x)
         x = x + self.octaves(x)
         for layer in self.longer:
             x = x + layer(x)
