@@ -4,8 +4,8 @@
 
 The songs are those of the data whose voice is there by itself; its fundamental is that of pYIN (Mauch and Dixon, ICASSP
 2014; librosa), where the voice is loud enough to be heard. All readers, and the highest transcribed note, hear the mix
-alone. What notes of equal temperament can say of a voice at best is told too: the clean voice's own fundamental, written
-as notes by the decoder that all networks use. Results go to ``benchmarks/results/vocals.json``.
+alone. What notes of equal temperament can say of a voice at best is told too: the clean voice's own fundamental, as
+notes by the decoder that all networks use. Results go to ``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations
