@@ -37,7 +37,7 @@ class Config:
     """
 
     trust: float = 0.6
-    change_cost: float = 6.5
+    change_cost: float = 3.0
     leap_cost: float = 0.8
     voicing: float = 0.3
     share: float = 0.8
