@@ -76,6 +76,13 @@ def test_fills_lie_in_rests_and_in_range(metre: Metre, instrument: str) -> None:
     assert all(n.end_s <= sheet.duration_s + 1e-9 for n in whole)
 
 
+def test_notes_leave_each_other_time_to_be_heard() -> None:
+    sheet = song(bars=64)
+    onsets = [n.onset_s for seed in range(4) for n in fills(sheet, seed, temperature=2.0, swing=0.0, behind_ms=0.0)]
+    gaps = np.diff(onsets)
+    assert gaps[gaps > 0].min() > 0.045
+
+
 def test_where_no_chord_sounds_nothing_is_improvised() -> None:
     sheet = song()
     silent = replace(sheet, chords=(Chord(0, sheet.duration_s, "N"),))

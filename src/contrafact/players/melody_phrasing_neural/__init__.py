@@ -2,7 +2,7 @@
 
 It sees the chords that sound, come and went, the place in the bar, tempo and swing, the melody so far and its own fills
 before, when the melody goes on and from which note; and draws decide among its chances. What must not be is left out
-before the draw: notes beyond the range, before the rest, or too late to end within it.
+before the draw: notes beyond the range, before the rest, too late to end within it, or too soon after another.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Config(melody_phrasing.Config):
 
 SHORTEST = 3
 """Twelfths of a beat that a fill's last note has before the fill must end."""
+HEARD_S = 0.045
+"""Time that a note needs to be heard: none is shorter, and nothing begins within it."""
 SUNG_VELOCITY = 80
 """Of the melody as the network is told of it: the median of a solo."""
 SOFTER = 8
@@ -157,6 +159,7 @@ class Filling:
     ) -> None:
         self._form, self._melody, self._voice, self._config = form, melody, voice, config
         self._first, self._sung = form.bars[0].first, 0
+        self._heard = HEARD_S / form.beat_s
         self._centre = (voice.low + voice.high) // 2
         phase = float(melody_phrasing.lead_phases(np.array([form.beat_s]), config.swing)[0])
         self._soloist = Soloist(session, Reader(changes_of(form), self._centre, phase))
@@ -191,9 +194,10 @@ class Filling:
     def _place(self, gap: Gap, may_end: bool, draw: float) -> int | None:
         """The place of the next note; None at the end."""
         scores = self._soloist.when()
-        first = self._soloist.reader.notes[-1].slot // PER_BEAT * PER_BEAT
+        last = self._soloist.reader.notes[-1].slot
+        first, soonest = last // PER_BEAT * PER_BEAT, last + self._heard * PER_BEAT
         inside = np.arange(LATER) + first
-        fits = (inside >= self._slot(gap.start)) & (inside <= self._slot(gap.end) - SHORTEST)
+        fits = (inside >= max(self._slot(gap.start), soonest)) & (inside <= self._slot(gap.end) - SHORTEST)
         ends = np.logaddexp.reduce(scores[np.append(~fits, True)]) if may_end else -np.inf
         scores = np.append(np.where(fits, scores[:LATER], -np.inf), ends)
         if not np.isfinite(scores).any():
@@ -209,7 +213,7 @@ class Filling:
         in_range = (keys >= self._voice.low) & (keys <= self._voice.high)
         pitch = lowest + chosen(np.where(in_range, scores, -np.inf) / warmth, pitch_draw)
         lengths, velocities = self._soloist.touch(slot, pitch)
-        length = float(np.interp(within(lengths / warmth, length_draw), *STEPS))
+        length = max(self._heard, float(np.interp(within(lengths / warmth, length_draw), *STEPS)))
         room = gap.end - self._first - slot / PER_BEAT
         velocity = int(within(velocities / warmth, velocity_draw) * VELOCITY_STEP)
         return Heard(slot, pitch, min(length, room), min(127, max(1, velocity)))
