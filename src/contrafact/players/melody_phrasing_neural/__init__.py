@@ -77,8 +77,10 @@ class Config(melody_phrasing.Config):
             raise ValueError("width must be 1 or more")
 
 
-SHORTEST = 3
-"""Twelfths of a beat that a fill's last note has before the fill must end."""
+FEWEST = 3
+"""Notes of a fill, where there is room."""
+ROOM, LAST_ROOM = 12, 3
+"""Twelfths of a beat that its first note has at least before it must end, and its last one."""
 HEARD_S = 0.045
 """Time that a note needs to be heard: none is shorter, and nothing begins within it."""
 SUNG_VELOCITY = 80
@@ -169,7 +171,7 @@ class Filling:
         self._listen(gap.start)
         notes: list[Heard] = []
         self._soloist.reader.target = self._target(gap)
-        while (slot := self._place(gap, bool(notes), draws.random())) is not None:
+        while (slot := self._place(gap, len(notes), draws.random())) is not None:
             notes.append(self._note(slot, gap, *draws.random(3)))
             self._soloist.play(notes[-1])
         return self._performed(notes)
@@ -191,14 +193,17 @@ class Filling:
             return Target(self._slot(gap.end + 1))
         return Target(self._slot(gap.after.beat), gap.after.pitch)
 
-    def _place(self, gap: Gap, may_end: bool, draw: float) -> int | None:
-        """The place of the next note; None at the end."""
-        scores = self._soloist.when()
-        last = self._soloist.reader.notes[-1].slot
-        first, soonest = last // PER_BEAT * PER_BEAT, last + self._heard * PER_BEAT
-        inside = np.arange(LATER) + first
-        fits = (inside >= max(self._slot(gap.start), soonest)) & (inside <= self._slot(gap.end) - SHORTEST)
-        ends = np.logaddexp.reduce(scores[np.append(~fits, True)]) if may_end else -np.inf
+    def _place(self, gap: Gap, played: int, draw: float) -> int | None:
+        """The place of the next note of a fill of which so many are played; None at the end.
+
+        A rest that is longer than the network looks ahead counts as one that is shorter by whole bars.
+        """
+        scores, last, start = self._soloist.when(), self._soloist.reader.notes[-1].slot, self._slot(gap.start)
+        bar, first = PER_BEAT * self._form.grid.beats_per_bar, last // PER_BEAT * PER_BEAT
+        first += bar * max(0, -((first + LATER - start - bar) // bar))
+        inside, latest = np.arange(LATER) + first, self._slot(gap.end) - (LAST_ROOM if played else ROOM)
+        fits = (inside >= max(start, last + self._heard * PER_BEAT)) & (inside <= latest)
+        ends = np.logaddexp.reduce(scores[np.append(inside > latest, True)]) if played >= FEWEST else -np.inf
         scores = np.append(np.where(fits, scores[:LATER], -np.inf), ends)
         if not np.isfinite(scores).any():
             return None
