@@ -418,15 +418,13 @@ def compare(path: str, valid: list[Line], test: list[Line], seeds: int) -> dict[
 def covers(count: int, name: str) -> dict[str, Any]:
     """Means over the songs: the style's score of what is proved and of every row, and shares of the melody kept."""
     found: dict[str, Any] = {}
+    players = {"melody_phrasing": {}, "melody_phrasing_neural": {"weights": name}}
     for style_name in STYLES:
         style = load(style_name)
-        learned = tuple(
-            replace(p, player="melody_phrasing_neural", settings={**p.settings, "weights": name})
-            if p.player == "melody_phrasing"
-            else p
-            for p in style.parts
-        )
-        for player, parts in (("rule", style.parts), ("neural", learned)):
+        for player, more in players.items():
+            parts = tuple(
+                replace(p, player=player, settings=p.settings | more) if p.name == "melody" else p for p in style.parts
+            )
             arrange, rows = band(replace(style, parts=parts), Knobs()), []
             for seed, (_, score, sheet) in enumerate(islice(pop_songs("test"), count)):
                 made = arrange(sheet, score, seed)

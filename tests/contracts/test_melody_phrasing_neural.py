@@ -167,9 +167,10 @@ def test_fills_lie_behind_the_beat_as_the_melody_does() -> None:
     assert late == pytest.approx(np.where(on_beat, 12.0, 0.0), abs=1e-6)
 
 
-def test_swing_moves_off_beats() -> None:
-    straight, swung = ([n.onset_s / BEAT_S % 1 for n in fills(song(bars=64), swing=s)] for s in (0.0, 1.0))
-    on_half = [np.mean([abs(p - 0.5) < 0.02 for p in places]) for places in (straight, swung)]
+def test_swing_moves_off_beats_and_changes_no_note() -> None:
+    straight, swung = (fills(song(bars=64), swing=s) for s in (0.0, 1.0))
+    assert [(n.pitch, n.velocity) for n in straight] == [(n.pitch, n.velocity) for n in swung]
+    on_half = [np.mean([abs(n.onset_s / BEAT_S % 1 - 0.5) < 0.02 for n in notes]) for notes in (straight, swung)]
     assert on_half[0] > 0.15
     assert on_half[1] < 0.5 * on_half[0]
 

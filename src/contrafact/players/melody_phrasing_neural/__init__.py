@@ -65,9 +65,9 @@ class Config(melody_phrasing.Config):
         width: of the network; follows from the card of the weights.
     """
 
-    temperature: float = 0.9
+    temperature: float = 1.0
     weights: str = "jazz_lines"
-    width: int = 192
+    width: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +83,8 @@ ROOM, LAST_ROOM = 12, 3
 """Twelfths of a beat that its first note has at least before it must end, and its last one."""
 HEARD_S = 0.045
 """Time that a note needs to be heard: none is shorter, and nothing begins within it."""
+FELT_SWING = 1.0
+"""Swing that the network is told of, whatever is asked for: a straighter beat moves the notes, and changes none."""
 SUNG_VELOCITY = 80
 """Of the melody as the network is told of it: the median of a solo."""
 SOFTER = 8
@@ -163,7 +165,7 @@ class Filling:
         self._first, self._sung = form.bars[0].first, 0
         self._heard = HEARD_S / form.beat_s
         self._centre = (voice.low + voice.high) // 2
-        phase = float(melody_phrasing.lead_phases(np.array([form.beat_s]), config.swing)[0])
+        phase = float(melody_phrasing.lead_phases(np.array([form.beat_s]), FELT_SWING)[0])
         self._soloist = Soloist(session, Reader(changes_of(form), self._centre, phase))
 
     def fill(self, gap: Gap, draws: np.random.Generator) -> list[Event]:
