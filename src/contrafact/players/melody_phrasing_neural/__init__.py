@@ -65,7 +65,7 @@ class Config(melody_phrasing.Config):
         width: of the network; follows from the card of the weights.
     """
 
-    temperature: float = 1.0
+    temperature: float = 0.9
     weights: str = "jazz_lines"
     width: int = 256
 
