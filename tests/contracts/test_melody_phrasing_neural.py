@@ -19,6 +19,7 @@ from contrafact.players.melody_phrasing_neural._features import Heard, Target
 from contrafact.registry import PLAYERS
 from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
+from contrafact.theory.melody_fit import avoid_degrees
 
 BEAT_S = 0.4
 LOOP = ("D:min7", "G:7", "C:maj7", "A:7")
@@ -132,6 +133,21 @@ def test_without_melody_or_rests_there_is_nothing_to_fill() -> None:
 def test_a_seed_repeats_and_another_differs() -> None:
     assert line(song(), 1) == line(song(), 1)
     assert fills(song(), 1) != fills(song(), 2)
+
+
+@pytest.mark.parametrize("metre", ["4/4", "3/4"])
+def test_no_strong_beat_has_a_note_that_the_chord_should_not_carry(metre: Metre) -> None:
+    sheet, strong = song(metre, bars=64), (0, 2) if metre == "4/4" else (0,)
+    found: dict[bool, list[bool]] = {True: [], False: []}
+    for note in (n for seed in range(4) for n in fills(sheet, seed, temperature=2.0, behind_ms=0.0)):
+        beat = note.onset_s / BEAT_S
+        if abs(beat - round(beat)) < 0.01:
+            (chord,) = [parse(c.symbol) for c in sheet.chords if c.start_s <= note.onset_s + 0.03 < c.end_s]
+            is_avoided = (note.pitch - chord.root) % 12 in avoid_degrees(chord)
+            found[round(beat) % BEATS_PER_BAR[metre] in strong].append(is_avoided)
+    assert len(found[True]) > 10
+    assert not any(found[True])
+    assert any(found[False])
 
 
 def test_density_decides_how_many_rests_are_filled() -> None:

@@ -2,7 +2,8 @@
 
 It sees the chords that sound, come and went, the place in the bar, tempo and swing, the melody so far and its own fills
 before, when the melody goes on and from which note; and draws decide among its chances. What must not be is left out
-before the draw: notes beyond the range, before the rest, too late to end within it, or too soon after another.
+before the draw: notes beyond the range, before the rest, too late to end within it, too soon after another, or such as
+the chord should not carry on a strong beat.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from contrafact.players.melody_phrasing_neural._features import (
 )
 from contrafact.registry import Card
 from contrafact.score import Part, Score
+from contrafact.theory.melody_fit import avoid_degrees
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -217,13 +219,22 @@ class Filling:
         lowest, warmth = self._centre - REACH, self._config.temperature
         scores = self._soloist.pitches(slot)
         keys = lowest + np.arange(len(scores))
-        in_range = (keys >= self._voice.low) & (keys <= self._voice.high)
-        pitch = lowest + chosen(np.where(in_range, scores, -np.inf) / warmth, pitch_draw)
+        fits = (keys >= self._voice.low) & (keys <= self._voice.high)
+        if self._is_strong(slot):
+            chord = self._form.chord(slot // PER_BEAT + self._first)
+            fits &= ~np.isin((keys - chord.root) % 12, [*avoid_degrees(chord)])
+        pitch = lowest + chosen(np.where(fits, scores, -np.inf) / warmth, pitch_draw)
         lengths, velocities = self._soloist.touch(slot, pitch)
         length = max(self._heard, float(np.interp(within(lengths / warmth, length_draw), *STEPS)))
         room = gap.end - self._first - slot / PER_BEAT
         velocity = int(within(velocities / warmth, velocity_draw) * VELOCITY_STEP)
         return Heard(slot, pitch, min(length, room), min(127, max(1, velocity)))
+
+    def _is_strong(self, slot: int) -> bool:
+        """Whether a place is the first beat of a bar, or the third of four."""
+        beat, inside = divmod(slot, PER_BEAT)
+        strong = (0, 2) if self._form.grid.beats_per_bar == 4 else (0,)
+        return inside == 0 and int(self._soloist.reader.changes.beat[beat]) in strong
 
     def _performed(self, notes: list[Heard]) -> list[Event]:
         """Swung where a beat has eighths only, a little behind the beat as the melody is."""
