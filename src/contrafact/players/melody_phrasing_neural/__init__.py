@@ -52,7 +52,8 @@ CARD = Card(
     summary="The melody, phrased; fills in its rests note by note from a network that has learned from recorded solos.",
     source="Solos of the Weimar Jazz Database (Pfleiderer et al., Inside the Jazzomat, 2017); a recurrent network",
     needs="nothing",
-    known_failures="Believes the lead sheet: a wrong melody note is phrased like a right one.",
+    known_failures="Believes the lead sheet: a wrong melody note is phrased like a right one. Fills are shorter than "
+    "solos, and narrower, and keep to one loudness more than musicians do.",
     license="MIT; learned from data under the ODbL 1.0",
 )
 
