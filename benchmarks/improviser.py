@@ -1,13 +1,14 @@
 """Improvised fills, learned against n-grams and against the rule player, on the tunes of wjazzd's test split.
 
-``python benchmarks/improviser.py [--only PART] [--weights NAME] [--run DIR] [--seeds N] [--no-record]``, where PART is
-playing, guessing or ngrams.
+``python benchmarks/improviser.py [--only PART] [--weights NAME] [--run DIR] [--seeds N] [--songs N]
+[--no-record]``, where PART is playing, guessing, ngrams or covers.
 
 Guessing: negative log-likelihood in nats of the place, pitch, length and velocity of recorded notes, where nothing is
 told of what a phrase leads to; and where it is. Playing: every other phrase of a solo is the melody, and the players
 fill the rests; distances between the statistics of their fills and of the phrases that the musicians played there:
 1-Wasserstein for numbers, Jensen-Shannon divergence in bits for classes, differences of shares. The musicians of the
-validation split, beside those of the test split, tell how far apart people are. ``--run`` adds the learning curve of a
+validation split, beside those of the test split, tell how far apart people are. Covers: of pop909's test songs, from
+their annotated lead sheets; style scores and how much of the melody is kept. ``--run`` adds the learning curve of a
 training run.
 """
 
@@ -17,7 +18,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +29,13 @@ from scipy.special import log_softmax
 from scipy.stats import wasserstein_distance
 
 from contrafact import weights
+from contrafact.arrangers.band import band
 from contrafact.data import wjazzd
 from contrafact.data.corpus import Split
+from contrafact.data.phrases import pop_songs
 from contrafact.leadsheet import LeadSheet, MelodyNote
+from contrafact.metrics.style import score_all, statistics, style_score
+from contrafact.metrics.style_statistics import melody_kept
 from contrafact.players import melody_phrasing, melody_phrasing_neural
 from contrafact.players._changes import QUALITIES, degree_class, quality
 from contrafact.players._form import Form, plan
@@ -56,6 +61,8 @@ from contrafact.players.melody_phrasing_neural._features import (
     place_class,
 )
 from contrafact.runtime import open_session
+from contrafact.settings import Knobs
+from contrafact.style import load
 from contrafact.theory.chords import ChordSpec, parse
 from ngrams import Kind, chained, mixture_weights
 from record import curve, record
@@ -103,6 +110,7 @@ TOKENS = {"when": PLACES + 1, "pitch": MOVES, "length": LENGTHS, "velocity": VEL
 DISCOUNTS = (0.6, 0.8, 0.95)
 KINDS: tuple[Kind, ...] = ("kneser-ney", "plain")
 TEMPERATURES = (0.8, 0.9, 1.0)
+STYLES = ("jazz-trio", "jazz-piano", "bossa-nova", "jazz-waltz", "ballad")
 LARGEST_MOVE = 12
 
 
@@ -391,17 +399,44 @@ def compare(path: str, valid: list[Line], test: list[Line], seeds: int) -> dict[
         print(f"{name}: {len(phrases)} phrases, {notes} notes")
         print("  ", "  ".join(f"{k} {v:.4f}" for k, v in rows[name].items()))
     rates = {"musicians": shares(musicians)} | {name: shares(phrases) for name, phrases in found.items()}
-    own = f"neural, temperature {melody_phrasing_neural.Config().temperature:g}"
-    nearer = {name: rows[own][name] < rows["rule"][name] for name in rows[own]}
+    farther = {
+        name: [row for row, value in of.items() if value >= rows["rule"][row]]
+        for name, of in rows.items()
+        if name.startswith("neural")
+    }
     return {
         "seeds": seeds,
         "phrases": {"musicians": len(musicians)} | {name: len(phrases) for name, phrases in found.items()},
         "distance from the musicians": rows,
         "shares": rates,
-        "nearer than the rule": f"{sum(nearer.values())} of {len(nearer)}",
-        "farther than the rule": [name for name, is_nearer in nearer.items() if not is_nearer],
+        f"not nearer than the rule, of {len(rows['rule'])}": farther,
         "cpu_s": used,
     }
+
+
+# Covers
+
+
+def covers(count: int, name: str) -> dict[str, Any]:
+    """Means over the songs: the style's score of what is proved and of every row, and shares of the melody kept."""
+    found: dict[str, Any] = {}
+    players = {"melody_phrasing": {}, "melody_phrasing_neural": {"weights": name}}
+    for style_name in STYLES:
+        style = load(style_name)
+        for player, more in players.items():
+            parts = tuple(
+                replace(p, player=player, settings=p.settings | more) if p.name == "melody" else p for p in style.parts
+            )
+            arrange, rows = band(replace(style, parts=parts), Knobs()), []
+            for seed, (_, score, sheet) in enumerate(islice(pop_songs("test"), count)):
+                made = arrange(sheet, score, seed)
+                values = statistics(made.sheet, made.score, sheet)
+                column = style.column_in_three if made.sheet.metre == "3/4" else style.column
+                own = {"style": style_score(values, column).total, "style, all rows": score_all(values, column).total}
+                rows.append(own | melody_kept(made.sheet, made.score, sheet))
+            found[f"{style_name}, {player}"] = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
+            print(style_name, player, found[f"{style_name}, {player}"], flush=True)
+    return {"songs": count, "covers": found}
 
 
 def chosen(lines: Sequence[Line], split: Split) -> list[Line]:
@@ -412,10 +447,11 @@ def chosen(lines: Sequence[Line], split: Split) -> list[Line]:
 def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=("playing", "guessing", "ngrams"))
+    parser.add_argument("--only", choices=("playing", "guessing", "ngrams", "covers"))
     parser.add_argument("--weights", default="jazz_lines")
     parser.add_argument("--run", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--songs", type=int, default=20)
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
     lines = list(_corpus.lines())
@@ -423,6 +459,7 @@ def main() -> None:
     results: dict[str, Callable[[], dict[str, Any]]] = {
         "guessing": lambda: guessing(options.weights, options.run, test),
         "ngrams": lambda: baselines(chosen(lines, "train"), valid, test),
+        "covers": lambda: covers(options.songs, options.weights),
         "playing": lambda: compare(options.weights, in_four(valid), in_four(test), options.seeds),
     }
     for name, measured in results.items():

@@ -8,8 +8,9 @@ groove_midi against its rock and funk). The bass notes of wjazzd were found by m
 of pop's are made wrong for the fit (`WRONG`); without that, wrong notes would be the surest mark of jazz. A third
 opinion is the network `metrics.judges.genre`, which hears lead and bass.
 
-Covers are those of pop909's test songs in the style jazz-trio, from their annotated lead sheets. Anchors are the song
-itself, its cover with wrong bass notes, another song's cover in its place, and recorded jazz that was held out.
+Covers are those of pop909's test songs in the style jazz-trio, from their annotated lead sheets; all have the style's
+own melody player, which the regressions do not hear. Anchors are the song itself, its cover with wrong bass notes,
+another song's cover in its place, and recorded jazz that was held out.
 """
 
 from __future__ import annotations

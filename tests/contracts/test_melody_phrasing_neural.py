@@ -11,12 +11,15 @@ import pytest
 from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Metre, Section
 from contrafact.players import melody_phrasing_neural
+from contrafact.players._improvise import Gap
 from contrafact.players._instruments import INSTRUMENTS
-from contrafact.players.melody_phrasing_neural import Soloist
+from contrafact.players._perform import Event
+from contrafact.players.melody_phrasing_neural import Filling, Soloist
 from contrafact.players.melody_phrasing_neural._features import Heard, Target
 from contrafact.registry import PLAYERS
 from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
+from contrafact.theory.melody_fit import avoid_degrees
 
 BEAT_S = 0.4
 LOOP = ("D:min7", "G:7", "C:maj7", "A:7")
@@ -83,6 +86,32 @@ def test_notes_leave_each_other_time_to_be_heard() -> None:
     assert gaps[gaps > 0].min() > 0.045
 
 
+def test_a_fill_may_come_after_a_long_rest() -> None:
+    sheet = song(bars=64, rest=16)
+    whole = [line(sheet, seed, density=0.25).notes for seed in range(6)]
+    rests = [(b.onset_s - a.end_s) / BEAT_S for notes in whole for a, b in pairwise(notes)]
+    starts = [b.onset_s for notes in whole for a, b in pairwise(notes) if b.onset_s - a.end_s > 12 * BEAT_S]
+    assert max(rests) > 12
+    sung = [n.onset_s for n in sheet.melody]
+    assert any(min(abs(s - at) for at in sung) > BEAT_S for s in starts)
+
+
+def test_a_fill_has_three_notes_or_more_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    class Counting(Filling):
+        def fill(self, gap: Gap, draws: np.random.Generator) -> list[Event]:
+            events = super().fill(gap, draws)
+            counts.append(len(events))
+            return events
+
+    monkeypatch.setattr(melody_phrasing_neural, "Filling", Counting)
+    for seed in range(3):
+        line(song(bars=64), seed, temperature=2.0)
+    assert min(counts) >= 1
+    assert np.mean(np.array(counts) >= 3) > 0.9
+
+
 def test_where_no_chord_sounds_nothing_is_improvised() -> None:
     sheet = song()
     silent = replace(sheet, chords=(Chord(0, sheet.duration_s, "N"),))
@@ -104,6 +133,21 @@ def test_without_melody_or_rests_there_is_nothing_to_fill() -> None:
 def test_a_seed_repeats_and_another_differs() -> None:
     assert line(song(), 1) == line(song(), 1)
     assert fills(song(), 1) != fills(song(), 2)
+
+
+@pytest.mark.parametrize("metre", ["4/4", "3/4"])
+def test_no_strong_beat_has_a_note_that_the_chord_should_not_carry(metre: Metre) -> None:
+    sheet, strong = song(metre, bars=64), (0, 2) if metre == "4/4" else (0,)
+    found: dict[bool, list[bool]] = {True: [], False: []}
+    for note in (n for seed in range(4) for n in fills(sheet, seed, temperature=2.0, behind_ms=0.0)):
+        beat = note.onset_s / BEAT_S
+        if abs(beat - round(beat)) < 0.01:
+            (chord,) = [parse(c.symbol) for c in sheet.chords if c.start_s <= note.onset_s + 0.03 < c.end_s]
+            is_avoided = (note.pitch - chord.root) % 12 in avoid_degrees(chord)
+            found[round(beat) % BEATS_PER_BAR[metre] in strong].append(is_avoided)
+    assert len(found[True]) > 10
+    assert not any(found[True])
+    assert any(found[False])
 
 
 def test_density_decides_how_many_rests_are_filled() -> None:
@@ -139,10 +183,12 @@ def test_fills_lie_behind_the_beat_as_the_melody_does() -> None:
     assert late == pytest.approx(np.where(on_beat, 12.0, 0.0), abs=1e-6)
 
 
-def test_swing_moves_off_beats() -> None:
-    straight, swung = ([n.onset_s / BEAT_S % 1 for n in fills(song(bars=64), swing=s)] for s in (0.0, 1.0))
-    assert sum(abs(p - 0.5) < 0.02 for p in straight) > 0.15 * len(straight)
-    assert sum(abs(p - 0.5) < 0.02 for p in swung) < 0.05 * len(swung)
+def test_swing_moves_off_beats_and_changes_no_note() -> None:
+    straight, swung = (fills(song(bars=64), swing=s) for s in (0.0, 1.0))
+    assert [(n.pitch, n.velocity) for n in straight] == [(n.pitch, n.velocity) for n in swung]
+    on_half = [np.mean([abs(n.onset_s / BEAT_S % 1 - 0.5) < 0.02 for n in notes]) for notes in (straight, swung)]
+    assert on_half[0] > 0.15
+    assert on_half[1] < 0.5 * on_half[0]
 
 
 def test_the_network_hears_the_melody_and_its_own_fills_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

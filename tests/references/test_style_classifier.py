@@ -178,7 +178,7 @@ def test_shuffled_labels_teach_nothing(classifier) -> None:
 def test_styles_have_the_players_that_are_asked_for(classifier) -> None:
     style = classifier.style_of({"bass": {"repeats": 0.05}, "harmony": {}})
     assert {part.name: part.player for part in style.parts} == {
-        "melody": "melody_phrasing",
+        "melody": "melody_phrasing_neural",
         "bass": "walking_bass_neural",
         "drums": "jazz_drums",
         "piano": "jazz_comping",

@@ -2,7 +2,8 @@
 
 It sees the chords that sound, come and went, the place in the bar, tempo and swing, the melody so far and its own fills
 before, when the melody goes on and from which note; and draws decide among its chances. What must not be is left out
-before the draw: notes beyond the range, before the rest, too late to end within it, or too soon after another.
+before the draw: notes beyond the range, before the rest, too late to end within it, too soon after another, or such as
+the chord should not carry on a strong beat.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from contrafact.players.melody_phrasing_neural._features import (
 )
 from contrafact.registry import Card
 from contrafact.score import Part, Score
+from contrafact.theory.melody_fit import avoid_degrees
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -50,7 +52,8 @@ CARD = Card(
     summary="The melody, phrased; fills in its rests note by note from a network that has learned from recorded solos.",
     source="Solos of the Weimar Jazz Database (Pfleiderer et al., Inside the Jazzomat, 2017); a recurrent network",
     needs="nothing",
-    known_failures="Believes the lead sheet: a wrong melody note is phrased like a right one.",
+    known_failures="Believes the lead sheet: a wrong melody note is phrased like a right one. Fills are shorter than "
+    "solos, and narrower, and keep to one loudness more than musicians do.",
     license="MIT; learned from data under the ODbL 1.0",
 )
 
@@ -67,7 +70,7 @@ class Config(melody_phrasing.Config):
 
     temperature: float = 0.9
     weights: str = "jazz_lines"
-    width: int = 192
+    width: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,10 +80,14 @@ class Config(melody_phrasing.Config):
             raise ValueError("width must be 1 or more")
 
 
-SHORTEST = 3
-"""Twelfths of a beat that a fill's last note has before the fill must end."""
+FEWEST = 3
+"""Notes of a fill, where there is room."""
+ROOM, LAST_ROOM = 12, 3
+"""Twelfths of a beat that its first note has at least before it must end, and its last one."""
 HEARD_S = 0.045
 """Time that a note needs to be heard: none is shorter, and nothing begins within it."""
+FELT_SWING = 1.0
+"""Swing that the network is told of, whatever is asked for: a straighter beat moves the notes, and changes none."""
 SUNG_VELOCITY = 80
 """Of the melody as the network is told of it: the median of a solo."""
 SOFTER = 8
@@ -161,7 +168,7 @@ class Filling:
         self._first, self._sung = form.bars[0].first, 0
         self._heard = HEARD_S / form.beat_s
         self._centre = (voice.low + voice.high) // 2
-        phase = float(melody_phrasing.lead_phases(np.array([form.beat_s]), config.swing)[0])
+        phase = float(melody_phrasing.lead_phases(np.array([form.beat_s]), FELT_SWING)[0])
         self._soloist = Soloist(session, Reader(changes_of(form), self._centre, phase))
 
     def fill(self, gap: Gap, draws: np.random.Generator) -> list[Event]:
@@ -169,7 +176,7 @@ class Filling:
         self._listen(gap.start)
         notes: list[Heard] = []
         self._soloist.reader.target = self._target(gap)
-        while (slot := self._place(gap, bool(notes), draws.random())) is not None:
+        while (slot := self._place(gap, len(notes), draws.random())) is not None:
             notes.append(self._note(slot, gap, *draws.random(3)))
             self._soloist.play(notes[-1])
         return self._performed(notes)
@@ -191,14 +198,17 @@ class Filling:
             return Target(self._slot(gap.end + 1))
         return Target(self._slot(gap.after.beat), gap.after.pitch)
 
-    def _place(self, gap: Gap, may_end: bool, draw: float) -> int | None:
-        """The place of the next note; None at the end."""
-        scores = self._soloist.when()
-        last = self._soloist.reader.notes[-1].slot
-        first, soonest = last // PER_BEAT * PER_BEAT, last + self._heard * PER_BEAT
-        inside = np.arange(LATER) + first
-        fits = (inside >= max(self._slot(gap.start), soonest)) & (inside <= self._slot(gap.end) - SHORTEST)
-        ends = np.logaddexp.reduce(scores[np.append(~fits, True)]) if may_end else -np.inf
+    def _place(self, gap: Gap, played: int, draw: float) -> int | None:
+        """The place of the next note of a fill of which so many are played; None at the end.
+
+        A rest that is longer than the network looks ahead counts as one that is shorter by whole bars.
+        """
+        scores, last, start = self._soloist.when(), self._soloist.reader.notes[-1].slot, self._slot(gap.start)
+        bar, first = PER_BEAT * self._form.grid.beats_per_bar, last // PER_BEAT * PER_BEAT
+        first += bar * max(0, -((first + LATER - start - bar) // bar))
+        inside, latest = np.arange(LATER) + first, self._slot(gap.end) - (LAST_ROOM if played else ROOM)
+        fits = (inside >= max(start, last + self._heard * PER_BEAT)) & (inside <= latest)
+        ends = np.logaddexp.reduce(scores[np.append(inside > latest, True)]) if played >= FEWEST else -np.inf
         scores = np.append(np.where(fits, scores[:LATER], -np.inf), ends)
         if not np.isfinite(scores).any():
             return None
@@ -210,13 +220,22 @@ class Filling:
         lowest, warmth = self._centre - REACH, self._config.temperature
         scores = self._soloist.pitches(slot)
         keys = lowest + np.arange(len(scores))
-        in_range = (keys >= self._voice.low) & (keys <= self._voice.high)
-        pitch = lowest + chosen(np.where(in_range, scores, -np.inf) / warmth, pitch_draw)
+        fits = (keys >= self._voice.low) & (keys <= self._voice.high)
+        if self._is_strong(slot):
+            chord = self._form.chord(slot // PER_BEAT + self._first)
+            fits &= ~np.isin((keys - chord.root) % 12, [*avoid_degrees(chord)])
+        pitch = lowest + chosen(np.where(fits, scores, -np.inf) / warmth, pitch_draw)
         lengths, velocities = self._soloist.touch(slot, pitch)
         length = max(self._heard, float(np.interp(within(lengths / warmth, length_draw), *STEPS)))
         room = gap.end - self._first - slot / PER_BEAT
         velocity = int(within(velocities / warmth, velocity_draw) * VELOCITY_STEP)
         return Heard(slot, pitch, min(length, room), min(127, max(1, velocity)))
+
+    def _is_strong(self, slot: int) -> bool:
+        """Whether a place is the first beat of a bar, or the third of four."""
+        beat, inside = divmod(slot, PER_BEAT)
+        strong = (0, 2) if self._form.grid.beats_per_bar == 4 else (0,)
+        return inside == 0 and int(self._soloist.reader.changes.beat[beat]) in strong
 
     def _performed(self, notes: list[Heard]) -> list[Event]:
         """Swung where a beat has eighths only, a little behind the beat as the melody is."""

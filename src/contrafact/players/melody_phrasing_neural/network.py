@@ -59,8 +59,8 @@ class Training:
         category_dropout: share of the categories of each note that are hidden.
     """
 
-    dropout: float = 0.3
-    category_dropout: float = 0.1
+    dropout: float = 0.4
+    category_dropout: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Data:
         hidden: share of the told targets that are hidden, each by itself.
     """
 
-    notes: int = 96
+    notes: int = 192
     shift: int = 4
     untold: float = 0.35
     hidden: float = 0.1
