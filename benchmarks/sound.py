@@ -337,7 +337,7 @@ def wavenet_rows(quick: bool) -> Iterator[Row]:
     """WaveNet's sampler against a cached loop in torch."""
     from _wavenet_rows import rows
 
-    for fields in rows(5 if quick else 15):
+    for fields in rows(music(10.0, 16_000), 5 if quick else 15):
         yield Row(**fields)
 
 

@@ -60,6 +60,7 @@ VERSIONS: dict[str, dict[str, dict[str, Any]]] = {
     "rule players, neural bass": {"bass": {}},
     "rule players, neural bass told to repeat less": {"bass": {"repeats": 0.05}},
     ALL: {"harmony": {}, "bass": {}, "drums": {}},
+    f"{ALL}, the bass told to repeat less": {"harmony": {}, "bass": {"repeats": 0.05}, "drums": {}},
 }
 """Who is a network, with its settings. Drums are judged alone, so they need no version of their own."""
 SHUFFLES = 10

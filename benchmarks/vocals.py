@@ -4,7 +4,8 @@
 
 The songs are those of the data whose voice is there by itself; its fundamental is that of pYIN (Mauch and Dixon, ICASSP
 2014; librosa), where the voice is loud enough to be heard. All readers, and the highest transcribed note, hear the mix
-alone. Results go to ``benchmarks/results/vocals.json``.
+alone. What notes of equal temperament can say of a voice at best is told too: the clean voice's own fundamental, as
+notes by the decoder that all networks use. Results go to ``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from contrafact import cover
 from contrafact.audio import ANALYSIS_RATE
 from contrafact.data.corpus import data_folder
 from contrafact.leadsheet import MelodyNote
+from contrafact.leadsheets.neural import _melody
+from contrafact.leadsheets.neural._labels import LOWEST_MELODY, REST
+from contrafact.leadsheets.neural._spectra import FRAME_RATE
 from contrafact.settings import Settings
 from leadsheet import HOP_S, highest_notes, melody_scores
 from record import record
@@ -29,6 +33,8 @@ from record import record
 READERS = ("mixed", "neural", "heuristic")
 QUIETEST_DB = -40.0  # of the voice, below its loudest frames; what is quieter is breath and spill
 TARGET = 0.75
+DOUBT = 0.1
+PERFECT = "the voice itself, as notes"
 LOWEST_HZ, HIGHEST_HZ = 65.0, 1050.0
 
 
@@ -54,6 +60,17 @@ def fundamental(voice: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArra
     return times, sung[np.minimum(np.rint(times * ANALYSIS_RATE / hop).astype(int), len(sung) - 1)]
 
 
+def as_notes(truth: tuple[NDArray[np.float64], NDArray[np.float64]]) -> list[MelodyNote]:
+    """A fundamental as the notes of a listener who is nearly sure of it."""
+    times, hz = truth
+    frames = np.arange(int(times[-1] * FRAME_RATE) + 1) / FRAME_RATE
+    heard = hz[np.minimum(np.rint(frames / HOP_S).astype(int), len(hz) - 1)]
+    pitch = np.rint(69 + 12 * np.log2(np.maximum(heard, 1.0) / 440)).astype(int) - LOWEST_MELODY
+    melody = np.full((len(frames), REST + 1), np.log(DOUBT / REST), np.float32)
+    melody[np.arange(len(frames)), np.where(heard > 0, np.clip(pitch, 0, REST - 1), REST)] = np.log(1 - DOUBT)
+    return list(_melody.find_melody(melody, np.zeros(len(frames), np.float32)))
+
+
 def moved(melody: tuple[MelodyNote, ...], offset_s: float) -> list[MelodyNote]:
     """The melody on the voice's clock."""
     later = (MelodyNote(n.onset_s - offset_s, n.duration_s, n.pitch, n.confidence) for n in melody)
@@ -64,7 +81,7 @@ def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, floa
     """Figures of `leadsheet.melody_scores` by reader."""
     with cover.heard(voice) as sound:
         truth = fundamental(sound.analysis.samples[0])
-    found = {}
+    found = {PERFECT: melody_scores(truth, as_notes(truth))}
     with cover.heard(mix) as sound:
         for reader in READERS:
             settings = Settings(reader=reader)
@@ -82,13 +99,13 @@ def main() -> int:
     for name, (mix, voice, offset_s) in songs(data_folder()).items():
         rows[name] = measure(mix, voice, offset_s)
         for reader, figures in rows[name].items():
-            print(f"{name:20s} {reader:13s}", *(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)
+            print(f"{name:20s} {reader:26s}", *(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)
     means = {
         reader: {k: round(float(np.mean([row[reader][k] for row in rows.values()])), 4) for k in figures}
         for reader, figures in next(iter(rows.values())).items()
     }
     for reader, figures in means.items():
-        print(f"{'mean':20s} {reader:13s}", *(f"{k} {v:.3f}" for k, v in figures.items()))
+        print(f"{'mean':20s} {reader:26s}", *(f"{k} {v:.3f}" for k, v in figures.items()))
     rounded = {n: {r: {k: round(v, 4) for k, v in f.items()} for r, f in row.items()} for n, row in rows.items()}
     record(
         "vocals", {"what": "melody against pYIN on the clean voice", "target_rca": TARGET, **means, "songs": rounded}

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -129,8 +129,6 @@ def styles(json_lines: Lines = False) -> None:
 @app.command()
 def models(json_lines: Lines = False) -> None:
     """List every method of every family, and the weights that come along, with source, needs and licence."""
-    from dataclasses import asdict
-
     from contrafact.registry import FAMILIES
 
     for family, registry in FAMILIES.items():
@@ -167,15 +165,20 @@ def transcribe(
     song: Song,
     out: Annotated[Path, typer.Option("-o", "--out", help="MIDI file to write.")],
     reader: ReaderName = DEFAULTS.reader,
+    tempo: Tempo = DEFAULTS.tempo_bpm,
 ) -> None:
-    """Write down all notes of a song as MIDI."""
+    """Write down all notes of a song as MIDI, on its beats and bars."""
     from contrafact.cover import heard
+    from contrafact.cover import leadsheet as read_sheet
     from contrafact.cover import transcribe as hear_notes
     from contrafact.midi import write_midi
 
     _suffix(out, ".mid")
+    settings = Settings(reader=reader, tempo_bpm=tempo)
     with heard(song) as sound:
-        write_midi(hear_notes(sound, Settings(reader=reader)).score, out)
+        notes = hear_notes(sound, settings)
+        sheet = read_sheet(sound, notes, settings)
+    write_midi(replace(notes.score, grid=sheet.grid), out)
     print(out)
 
 
@@ -185,6 +188,7 @@ def leadsheet(
     out: Annotated[Path, typer.Option("-o", "--out", help="X.json (to edit) or X.musicxml (to print).")],
     reader: ReaderName = DEFAULTS.reader,
     tempo: Tempo = DEFAULTS.tempo_bpm,
+    json_lines: Lines = False,
 ) -> None:
     """Write a song's lead sheet: beats, key, chords, melody, form."""
     from contrafact.cover import heard
@@ -203,10 +207,15 @@ def leadsheet(
         write_text(out, to_json(sheet))
     else:
         write_leadsheet(sheet, out, song.stem)
+    tempo_bpm, notes = round(sheet.tempo_bpm, 3), doubts(sheet, tempo)
+    if json_lines:
+        facts = {"file": str(out), "tempo_bpm": tempo_bpm, "metre": sheet.metre, "key": sheet.key, "notes": notes}
+        print(json.dumps(facts))
+        return
     print(out)
-    print(_facts(round(sheet.tempo_bpm, 3), sheet.metre, sheet.key))
-    for doubt in doubts(sheet, tempo):
-        print(f"note: {doubt}")
+    print(_facts(tempo_bpm, sheet.metre, sheet.key))
+    for note in notes:
+        print(f"note: {note}")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from contrafact.harmonizers import jazz_neural
 from contrafact.leadsheet import BEATS_PER_BAR, HARTE, Chord, LeadSheet, MelodyNote, Section
 from contrafact.metrics.style_statistics import avoid_notes, harmony
 from contrafact.registry import HARMONIZERS
@@ -149,6 +150,25 @@ def test_each_style_has_its_own_rates(name: str) -> None:
     sheet = song(bars=64)
     found = {style: harmony(HARMONIZERS.build(name, style=style)(sheet, 1.0, 0)) for style in PROFILES}
     assert found["ballad"]["chords_per_bar"] > found["waltz"]["chords_per_bar"]
+
+
+@pytest.mark.parametrize(
+    ("price", "figure"), [("DOMINANTS", "dominants"), ("TWO_FIVES", "two_fives_per_32_bars"), ("FIFTHS", "fifth_falls")]
+)
+def test_what_the_network_earns_becomes_more_frequent(monkeypatch: pytest.MonkeyPatch, price: str, figure: str) -> None:
+    sheet, found = song(("A:min", "G:maj", "F:maj", "G:maj"), bars=64), []
+    for value in (0.0, 2.5):
+        monkeypatch.setattr(jazz_neural, price, value)
+        found.append(harmony(HARMONIZERS.build("jazz_neural")(sheet, 1.0, 0))[figure])
+    assert found[1] > found[0]
+
+
+def test_the_network_leaves_fewer_roots_where_that_costs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet, found = song(bars=64), []
+    for value in (0.0, 3.0):
+        monkeypatch.setattr(jazz_neural, "KEEP", value)
+        found.append(kept(sheet, HARMONIZERS.build("jazz_neural")(sheet, 1.0, 0)))
+    assert found[1] > found[0]
 
 
 def test_an_amount_outside_its_range_is_refused(harmonize: Harmonize) -> None:

@@ -14,7 +14,7 @@ from contrafact import cover
 from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet, MelodyNote, to_json
-from contrafact.leadsheets import mixed
+from contrafact.leadsheets import mixed, neural
 from contrafact.leadsheets._parts import beatwise, downbeats, features
 from contrafact.leadsheets._parts.assembly import of_melody
 from contrafact.leadsheets._parts.chords import find_chords
@@ -188,8 +188,11 @@ def test_what_is_not_wanted_is_not_kept(band: Audio) -> None:
     assert len(listener(band, last=True).notes) == len(whole.notes), "and is not mistaken for the whole later"
 
 
-def test_windows_of_a_long_recording_hear_what_the_whole_does(band: Audio, monkeypatch: pytest.MonkeyPatch) -> None:
-    listener = _listener.build("leadsheet")
+@pytest.mark.parametrize("network", [mixed.WEIGHTS, neural.WEIGHTS])
+def test_windows_of_a_long_recording_hear_what_the_whole_does(
+    network: str, band: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = _listener.build(network)
     long = np.tile(band.samples, 3)
     monkeypatch.setattr(_activations, "WINDOW", 10**6)
     whole = listener(Audio(long.copy(), ANALYSIS_RATE), last=True)

@@ -9,12 +9,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from contrafact import weights
 from contrafact.arrangers._contract import Arrangement
 from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre
 from contrafact.players import walking_bass_neural
 from contrafact.players._bass import HIGHEST, LOWEST
 from contrafact.players._changes import UNKNOWN, Changes, of_chords, quality
+from contrafact.players._form import plan
 from contrafact.players._perform import chosen
 from contrafact.players.walking_bass_neural import Bassist
 from contrafact.players.walking_bass_neural._features import (
@@ -95,6 +97,32 @@ def test_the_network_is_told_of_a_held_note_once(monkeypatch: pytest.MonkeyPatch
     part = line(song(), feel="two", density=0.0)
     assert UNKNOWN in told
     assert [pitch for pitch in told if pitch != UNKNOWN] == [n.pitch for n in part.notes[:-1]]
+
+
+def test_in_two_chords_start_on_their_bass_and_no_long_note_is_struck_again() -> None:
+    sheet = song(loop=("D:min7", "G:7/3", "C:maj7", "A:7"), bars=48)
+    for seed in range(3):
+        struck = [(n.onset_s / 0.4, n.pitch) for n in line(sheet, seed, feel="two", density=0.0).notes[:-1]]
+        long = [(round(at), pitch) for at, pitch in struck if abs(at - round(at)) < 0.1]
+        first = [(at // 4, pitch % 12) for at, pitch in long if at % 4 == 0]
+        assert first == [(bar, (2, 11, 0, 9)[bar % 4]) for bar in range(47)]
+        others = [(pitch, before) for (at, pitch), (_, before) in zip(long[1:], long, strict=False) if at % 4]
+        assert len(others) == 47
+        assert all(pitch != before for pitch, before in others)
+
+
+def test_in_two_a_pickup_leads_into_the_coming_bass() -> None:
+    found = []
+    for seed in range(4):
+        struck = [(n.onset_s / 0.4, n.pitch) for n in line(song(bars=48), seed, feel="two", density=0.0).notes]
+        found += [(b - a) % 12 for (at, a), (_, b) in pairwise(struck) if abs(at - round(at)) > 0.2]
+    assert len(found) > 20
+    assert set(found) <= {1, 2, 5, 10, 11}  # semitone, whole tone, and the fourth up from its fifth
+
+
+def test_in_four_nothing_is_forbidden() -> None:
+    form = plan(song(), "four")
+    assert walking_bass_neural.fits(form, 4, "walked", True, 40).all()
 
 
 def test_a_seed_repeats_and_another_differs() -> None:
@@ -192,6 +220,7 @@ def test_wrong_settings_are_refused() -> None:
         {"density": 2.0},
         {"repeats": -0.1},
         {"recall": 1.1},
+        {"errors": 1.0},
         {"weights": "no_such_weights"},
     ):
         with pytest.raises(SettingsError):
@@ -203,6 +232,25 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(MissingError) as error:
         PLAYERS.build("walking_bass_neural")
     assert error.value.code == "WEIGHTS_OTHER"
+
+
+def test_what_errors_alone_would_explain_has_no_chance() -> None:
+    session = weights.open_fitting("walking_bass", COLUMNS)
+    told, wary = (Bassist(session, Reader(changes(["C:maj7", "F:7"])), errors=share) for share in (0.0, 0.4))
+    for pitch in (36, 40, 43, 42):
+        likely = np.maximum(np.exp(told.chances()) - 0.4 / PITCHES, 0.0)
+        assert np.exp(wary.chances()) == pytest.approx(likely / likely.sum())
+        assert (likely == 0).any()
+        told.play(pitch)
+        wary.play(pitch)
+
+
+def test_more_errors_taken_off_leave_more_roots() -> None:
+    shares = [
+        np.mean([roots(song(bars=48), line(song(bars=48), s, errors=e, feel="four")) for s in range(4)])
+        for e in (0.0, 0.4)
+    ]
+    assert shares[1] > shares[0] + 0.05
 
 
 def test_draws_follow_the_chances() -> None:

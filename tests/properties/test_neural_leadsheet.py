@@ -555,12 +555,21 @@ def test_prices_of_the_melody_do_what_they_say() -> None:
     assert pitches(change_cost=0.0, leap_cost=2.0) == [60]
     assert pitches(trust=0.01, change_cost=1.0, leap_cost=0.0) != pitches(trust=2.0, change_cost=1.0, leap_cost=0.0)
     short = _melody.find_melody(blip, silent, _melody.Config(shortest_s=0.1, **free))
-    assert [n.pitch for n in short] == [60, 60]
+    assert [n.pitch for n in short] == [60], "a blip belongs to the note that it interrupts"
     doubtful = melody_of([(0.5, 2.5, 60)], 4, sure=0.99)
     doubtful[:, REST] = np.maximum(doubtful[:, REST], np.log(0.99))
     quiet = _melody.find_melody(doubtful, silent, _melody.Config(voicing=-1.0, share=0.0))
     assert not quiet
     assert _melody.find_melody(doubtful, silent, _melody.Config(voicing=1.0, share=0.0))
+
+
+def test_steps_of_a_glide_belong_to_the_notes_beside_them() -> None:
+    glide = [(0, 20, 7), (20, 21, 8), (21, 23, 9), (23, 50, 10), (60, 61, 12), (70, 71, 3), (71, 72, 4), (72, 74, 5)]
+    assert _melody.gathered(glide, 3) == [(0, 21, 7), (21, 50, 10), (70, 74, 5)]
+    assert _melody.gathered(glide, 1) == glide
+    assert _melody.gathered([(0, 2, 5)], 3) == []
+    line = melody_of([(0.5, 2.5, 60)], 4)
+    assert len(_melody.find_melody(line, starts_at([0.5, 0.55, 1.5], 4))) == 2, "no piece is shorter than a note may be"
 
 
 def test_a_leap_costs_across_a_rest_too() -> None:

@@ -11,6 +11,7 @@ pytest.importorskip("numba")
 from contrafact.nn.wavenet import Upsampler, WaveNetStack, dilation_cycle, receptive_field  # noqa: E402
 from contrafact.representation import Representation  # noqa: E402
 from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Network  # noqa: E402
+from contrafact.vocoders.wavenet._compiled import kernels  # noqa: E402
 from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
 from contrafact.vocoders.wavenet._vocoder import Model  # noqa: E402
 from contrafact.vocoders.wavenet.network import WaveNet, draw_naively, parameters  # noqa: E402
@@ -190,32 +191,113 @@ def test_single_precision_agrees_with_double():
     np.testing.assert_allclose(state.logits, logits.numpy(), atol=2e-4)
 
 
-def test_approximations_are_near_the_functions():
+@pytest.mark.parametrize(("kind", "error"), [(np.float32, 1e-6), (np.float64, 1e-15)])
+def test_gates_are_near_the_functions(kind, error):
+    rng = np.random.default_rng(0)
+    pre = np.concatenate([rng.uniform(-30, 30, (200, 2, 64)), rng.normal(0, 1, (200, 2, 64))]).astype(kind)
+    x, y = pre.astype(np.float64).transpose(1, 0, 2)
+    gated = pre.ravel().copy()
+    kernels(kind).gate(gated, 64, 400)
+    np.testing.assert_allclose(gated.reshape(400, 2, 64)[:, 0], np.tanh(x) / (1 + np.exp(-2 * y)), atol=error)
+    np.testing.assert_array_equal(gated.reshape(400, 2, 64)[:, 1], pre[:, 1])
+
+
+def test_exponentials_are_near_the_function():
     from numba import njit
 
     from contrafact.vocoders.wavenet import _kernels
 
     @njit
-    def evaluate(x, y, gated, exp):
+    def evaluate(x, exp):
         for i in range(len(x)):
-            gated[i] = _kernels.gated(x[i], y[i])
             exp[i] = _kernels.exp_of(-abs(x[i]))
 
     rng = np.random.default_rng(0)
-    x, y = (np.concatenate([rng.uniform(-30, 30, 20_000), rng.normal(0, 1, 20_000)]).astype(np.float32) for _ in "xy")
-    gated, exp = np.empty_like(x), np.empty_like(x)
-    evaluate(x, y, gated, exp)
-    x64, y64 = x.astype(np.float64), y.astype(np.float64)
-    np.testing.assert_allclose(gated, np.tanh(x64) / (1 + np.exp(-2 * y64)), atol=1e-6)
-    np.testing.assert_allclose(exp, np.exp(-np.abs(x64)), rtol=1e-6, atol=1e-37)
+    x = np.concatenate([rng.uniform(-30, 30, 20_000), rng.normal(0, 1, 20_000)]).astype(np.float32)
+    exp = np.empty_like(x)
+    evaluate(x, exp)
+    np.testing.assert_allclose(exp, np.exp(-np.abs(x.astype(np.float64))), rtol=1e-6, atol=1e-37)
+
+
+def product_in_numpy(weights, x):
+    """Weights (inputs, outputs) times x (inputs,), both float16, fused and in sums of 64: one product after another."""
+    whole = np.zeros(weights.shape[1], np.float32)
+    for begin in range(0, len(x), 64):
+        part = np.zeros(weights.shape[1], np.float16)
+        for row, value in zip(weights[begin : begin + 64], x[begin : begin + 64], strict=True):
+            part = (part.astype(np.float64) + row.astype(np.float64) * float(value)).astype(np.float16)
+        whole += part.astype(np.float32)
+    return whole
+
+
+def products(weights, x, kinds):
+    """Packed weights (inputs, outputs) times x (streams, inputs), by the compiled loop; the next matrix's place."""
+    inputs, outputs = weights.shape
+    out = np.ones((len(x), outputs), np.float64 if kinds[0] == np.float64 else np.float32)
+    held = [np.ascontiguousarray(a, kind).ravel() for a, kind in zip((weights, x), kinds, strict=True)]
+    held = [a.view(np.uint16) if a.dtype == np.float16 else a for a in held]
+    end = kernels(kinds[0]).add_product(out.ravel(), outputs, held[0], 0, held[1], inputs, outputs, inputs, len(x))
+    assert end == weights.size
+    return out - 1
+
+
+SHAPES = [(64, 32), (128, 96), (256, 256), (32, 320)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_in_half_precision_round_as_an_obvious_loop_does(shape):
+    if not kernels(np.float16).MULTIPLIES_HALVES:
+        pytest.skip("this processor does not multiply float16")
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(0, 0.2, shape).astype(np.float16), rng.normal(0, 1, (13, shape[0])).astype(np.float16)
+    made = products(weights, x, (np.float16, np.float16))
+    np.testing.assert_allclose(made, [product_in_numpy(weights, row) for row in x], atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("kinds", "error"),
+    [((np.float16, np.float32), 1e-5), ((np.float32, np.float32), 1e-5), ((np.float64, np.float64), 1e-13)],
+    ids=["halves_widened", "float32", "float64"],
+)
+def test_products_equal_matrix_products_and_do_not_depend_on_the_number_of_streams(shape, kinds, error):
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(0, 0.2, shape).astype(kinds[0]), rng.normal(0, 1, (13, shape[0])).astype(kinds[1])
+    made = products(weights, x, kinds)
+    np.testing.assert_allclose(made, x.astype(np.float64) @ weights.astype(np.float64), atol=error * 10)
+    for streams in (1, 2, 3, 5, 8):
+        np.testing.assert_array_equal(products(weights, x[:streams], kinds), made[:streams])
+
+
+def test_numbers_are_rounded_to_half_precision_and_stay_within_its_range():
+    module = kernels(np.float16)
+    values = np.concatenate([np.random.default_rng(0).normal(0, 100, 60), [1e9, -1e9, 65520, 0]]).astype(np.float32)
+    out = np.zeros(96, np.uint16)
+    module.put(out, 32, values, 0, 64)
+    np.testing.assert_array_equal(out[32:].view(np.float16), np.clip(values, -65504, 65504).astype(np.float16))
+    assert not out[:32].any()
+
+
+def test_half_precision_changes_the_odds_little():
+    config = tiny()
+    network, features = lively(config), features_of(config, 30)
+    exact = sampler_of(network).draw(features, np.array([0]), 30, Draws(1.0, seed=1))
+    with torch.no_grad():
+        odds = torch.softmax(network(torch.tensor(exact.astype(np.int64)), torch.tensor(features)[None])[0, :, -1], 0)
+    apart = {}
+    for kind in (np.float16, np.float32):
+        sampler = sampler_of(network, kind)
+        state = sampler.start(1)
+        sampler.draw(features, np.array([0]), 30, Draws(1.0), given=exact, state=state)
+        ours = torch.log_softmax(torch.tensor(state.logits, dtype=torch.float64), 0)
+        apart[kind] = float((odds * (odds.log() - ours)).sum())
+    assert apart[np.float32] < 1e-8 < apart[np.float16] < 1e-4
 
 
 def test_the_products_are_vector_code_with_fused_multiplication():
     import platform
 
     from llvmlite import binding
-
-    from contrafact.vocoders.wavenet._compiled import kernels
 
     if platform.machine() != "x86_64" or not binding.get_host_cpu_features().get("fma"):
         pytest.skip("this processor has no FMA of x86-64")

@@ -367,8 +367,20 @@ def test_an_output_folder_that_is_a_file(band_recording, tmp_path):
 
 def test_single_stages_follow_one_another(band_recording, tmp_path):
     contrafact("transcribe", band_recording, "-o", tmp_path / "notes.mid", check=True)
-    assert len(read_midi(tmp_path / "notes.mid").parts[0].notes) > 50
-    contrafact("leadsheet", band_recording, "-o", tmp_path / "sheet.json", check=True)
+    score = read_midi(tmp_path / "notes.mid")
+    assert len(score.parts[0].notes) > 50
+    told = contrafact("leadsheet", band_recording, "-o", tmp_path / "sheet.json", "--json", check=True).stdout
+    sheet = json.loads((tmp_path / "sheet.json").read_text())
+    np.testing.assert_allclose(score.grid.beats_s[1:9], sheet["beats_s"][1:9], atol=0.005)
+    facts = json.loads(told)
+    assert (facts["metre"], facts["key"]) == (sheet["metre"], sheet["key"])
+    assert facts["tempo_bpm"] == pytest.approx(60 / np.median(np.diff(sheet["beats_s"])), rel=0.01)
+    asked = contrafact(
+        "transcribe", band_recording, "-o", tmp_path / "fast.mid", "--tempo", round(2 * facts["tempo_bpm"]), check=True
+    )
+    assert asked.returncode == 0
+    faster = np.diff(read_midi(tmp_path / "fast.mid").grid.beats_s)
+    assert np.median(faster) == pytest.approx(30 / facts["tempo_bpm"], rel=0.02)
     contrafact("leadsheet", band_recording, "-o", tmp_path / "sheet.musicxml", check=True)
     contrafact("arrange", tmp_path / "sheet.json", "-o", tmp_path / "trio.mid", check=True)
     assert {p.name for p in read_midi(tmp_path / "trio.mid").parts} == STEMS

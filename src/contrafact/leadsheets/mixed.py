@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from contrafact import weights
 from contrafact.audio import Audio
 from contrafact.data.truth import LOWEST_PITCH
 from contrafact.leadsheet import LeadSheet
@@ -33,7 +34,12 @@ CARD = Card(
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
 LEAST = 0.03  # probability of any pitch
-networks = neural.networks
+WEIGHTS = "leadsheet"
+
+
+def networks() -> dict[str, str]:
+    """SHA-256 of our network, by its name."""
+    return {WEIGHTS: weights.card(WEIGHTS).sha256}
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Config:
         tempo_bpm: the beat is sought near it; 0 = at any tempo.
     """
 
-    weights: str = "leadsheet"
+    weights: str = WEIGHTS
     melody: _melody.Config = field(default_factory=_melody.Config)
     tempo_bpm: float = 0.0
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from contrafact import weights
 from contrafact.audio import ANALYSIS_RATE, Audio
-from contrafact.leadsheets.neural import _listener
+from contrafact.leadsheets.neural import WEIGHTS, _listener
 from contrafact.leadsheets.neural._activations import Activations
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
 from contrafact.registry import Card
@@ -35,7 +35,7 @@ class Config:
         threads: windows computed at the same time; 0 = one for each core. Changes no result.
     """
 
-    weights: str = "leadsheet"
+    weights: str = WEIGHTS
     decoding: Decoding = field(default_factory=lambda: Decoding(shortest_frames=3))
     threads: int = 0
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +32,8 @@ class Config:
         share: of a song's frames that may well have melody; 0 for no such belief. Where the network, which never heard
             a living singer, is shy of a voice, `voicing` rises until so many frames are as likely melody as rest.
         voicing_most: to which `voicing` may rise.
-        restrike: least probability of a start that cuts a held pitch in two.
-        shortest_s: shorter notes are dropped.
+        restrike: least probability of a start that cuts a held pitch in two, where both parts are long enough.
+        shortest_s: shorter notes become part of those beside them, and are dropped where there are none.
     """
 
     trust: float = 0.6
@@ -66,18 +68,62 @@ def find_melody(melody: Array, starts: Array, config: Config = Config()) -> tupl
         config: prices and thresholds.
     """
     path = best_path(melody, starts, config)
-    struck = _peaks(starts, config.restrike)
-    cuts = np.flatnonzero((np.diff(path) != 0) | struck[1:]) + 1
-    edges = np.concatenate([[0], cuts, [len(path)]])
+    shortest = max(1, math.ceil(config.shortest_s * FRAME_RATE))
     voiced = np.log(np.maximum(-np.expm1(melody[:, REST].astype(np.float64)), 1e-9))
     notes: list[MelodyNote] = []
-    for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        pitch = int(path[a])
-        if pitch == REST or (b - a) / FRAME_RATE < config.shortest_s:
-            continue
-        confidence = min(1.0, float(np.exp((melody[a:b, pitch] - voiced[a:b]).mean())))
-        notes.append(MelodyNote(_edge(a), _edge(b) - _edge(a), LOWEST_MELODY + pitch, round(confidence, 4)))
+    for start, end, pitch in gathered(runs(path), shortest):
+        inside = [start, *_struck(starts[start:end], config.restrike, shortest) + start, end]
+        for a, b in pairwise(inside):
+            confidence = min(1.0, float(np.exp((melody[a:b, pitch] - voiced[a:b]).mean())))
+            notes.append(MelodyNote(_edge(a), _edge(b) - _edge(a), LOWEST_MELODY + pitch, round(confidence, 4)))
     return tuple(notes)
+
+
+Run = tuple[int, int, int]
+"""First frame, one past the last, pitch above `LOWEST_MELODY`."""
+
+
+def runs(path: NDArray[np.int64]) -> list[Run]:
+    """Stretches of one pitch, without the rests."""
+    edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    return [(a, b, int(path[a])) for a, b in pairwise(edges) if a < b and path[a] != REST]
+
+
+def gathered(found: list[Run], shortest: int) -> list[Run]:
+    """Runs of at least ``shortest`` frames: shorter ones, such as the steps of a glide, go to the longer of the runs
+    that they touch, the shortest first; those that touch none are dropped."""
+    kept = list(found)
+    while kept:
+        k = min(range(len(kept)), key=lambda i: kept[i][1] - kept[i][0])
+        start, end, _ = kept[k]
+        if end - start >= shortest:
+            break
+        beside = [i for i in (k - 1, k + 1) if 0 <= i < len(kept) and (kept[i][1] == start or kept[i][0] == end)]
+        if beside:
+            i = max(beside, key=lambda i: kept[i][1] - kept[i][0])
+            kept[i] = min(start, kept[i][0]), max(end, kept[i][1]), kept[i][2]
+        del kept[k]
+    return _joined(kept)
+
+
+def _joined(found: list[Run]) -> list[Run]:
+    """Runs of one pitch that touch are one."""
+    made: list[Run] = []
+    for run in found:
+        if made and made[-1][1] == run[0] and made[-1][2] == run[2]:
+            made[-1] = made[-1][0], run[1], run[2]
+        else:
+            made.append(run)
+    return made
+
+
+def _struck(starts: Array, least: float, shortest: int) -> NDArray[np.int64]:
+    """Where a held pitch is struck anew, so that no piece has fewer than ``shortest`` frames."""
+    places: list[int] = []
+    for place in np.flatnonzero(_peaks(starts, least)).tolist():
+        if place - (places[-1] if places else 0) >= shortest and len(starts) - place >= shortest:
+            places.append(place)
+    return np.array(places, np.int64)
 
 
 def _edge(frame: int) -> float:

@@ -214,9 +214,8 @@ def item_of(sounds: NDArray[np.int16], stems: tuple[str, ...], truth: Truth, dev
     found = labels_of(truth, count)
     bits = np.zeros((2, count, NOTES), np.uint8)
     for k, part in enumerate(PITCHED):
-        bits |= np.stack(rolls(truth.notes[truth.notes[:, 3] == PARTS.index(part)], FRAME_RATE, count)) * np.uint8(
-            1 << k
-        )
+        of_part = truth.notes[truth.notes[:, 3] == PARTS.index(part)]
+        bits |= np.stack(rolls(of_part, FRAME_RATE, count)) * np.uint8(1 << k)
     arrays = {
         "strokes": found.strokes,
         "chord": found.chord,
@@ -280,7 +279,11 @@ class Example:
 
 
 def examples(drawn: Sequence[Example], frames: int, seed: int, device: torch.device) -> dict[str, Tensor]:
-    """The examples as a batch of ``frames`` frames each; what lies beyond an excerpt is silent and no target."""
+    """The examples as a batch of ``frames`` frames each; what lies beyond an excerpt is silent and no target.
+
+    Raises:
+        ValueError: some have other stems than the rest.
+    """
     stems = max((e.item.stems for e in drawn), key=len)
     if any(e.item.stems not in ((), stems) for e in drawn):
         raise ValueError("examples of one batch must have the same stems")
@@ -290,9 +293,7 @@ def examples(drawn: Sequence[Example], frames: int, seed: int, device: torch.dev
         begin = (e.start - _remix.MARGIN) * HOP
         piece = e.item.sounds[:, max(0, begin) : begin + length]
         row[: len(piece), max(0, -begin) : max(0, -begin) + piece.shape[1]] = piece / 32767
-    noise = torch.randn(
-        (len(drawn), length), generator=torch.Generator(device).manual_seed(seed % (1 << 63)), device=device
-    )
+    noise = torch.randn((len(drawn), length), generator=torch.Generator(device).manual_seed(seed), device=device)
     mix = _remix.mixed(sounds, [e.take for e in drawn], noise)
     heard_db = torch.tensor([e.take.heard_db for e in drawn], device=device)
     pitch, mel = _remix.images(mix, frames, heard_db)

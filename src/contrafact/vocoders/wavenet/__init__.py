@@ -3,7 +3,8 @@
 
 Cached as in "Fast WaveNet" (Le Paine et al., 2016) and compiled: each layer keeps what it heard in a ring buffer, so a
 sample costs one pass through the layers. Changed against the papers: a song is cut into segments that are drawn as
-parallel streams; each begins early enough to forget its silent start, and neighbours are joined where they agree best.
+parallel streams; each begins early enough to forget its silent start, and neighbours are joined where they agree best;
+matrices are multiplied in float16, the precision in which weights are exported, where the processor can.
 Channel counts are not published; 64 and 256 are those of nv-wavenet's trained example.
 """
 
@@ -30,6 +31,7 @@ CARD = Card(
 
 CODES = 256
 Upsampling = Literal["repeat", "linear", "transposed"]
+Precision = Literal["float16", "float32"]
 Floats = NDArray[np.floating[Any]]
 
 
@@ -116,6 +118,8 @@ class Config:
             come clean, since their decay is drawn first.
         beams: candidates that are drawn side by side and compared with the features every few frames, the best being
             kept (TimbreTron); 1 draws plainly.
+        precision: of the weights, and of what they are multiplied with where the processor multiplies float16 (AVX-512
+            FP16), with sums of 64 products. All else is float32.
     """
 
     network: Network = field(default_factory=Network)
@@ -127,6 +131,7 @@ class Config:
     threads: int = 0
     reverse_time: bool = False
     beams: int = 1
+    precision: Precision = "float16"
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 10:

@@ -24,14 +24,14 @@ from numpy.typing import DTypeLike
 
 from contrafact.cache import folder
 from contrafact.errors import MissingError
-from contrafact.vocoders.wavenet._packed import TILE, Packed, start
+from contrafact.vocoders.wavenet._packed import TILE, Packed, start, stored, summed
 
-_SOURCES = ("_kernels.py", "_packed.py")
+_SOURCES = ("_kernels.py", "_packed.py", "_products.py")
 _WITHIN_PROCESS = Lock()
 
 
 def kernels(kind: DTypeLike = np.float32) -> ModuleType:
-    """The module of compiled functions, ready for float32 or float64.
+    """The module of compiled functions, ready for float16, float32 or float64.
 
     Raises:
         MissingError: NUMBA_MISSING.
@@ -96,11 +96,11 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _warm_up(module: ModuleType, kind: str) -> None:
     """Draw one code from the smallest network, so that compiling happens under the lock."""
-    dtype, zeros = np.dtype(kind), np.zeros
+    dtype, zeros = summed(kind), np.zeros
     tiny = Packed(
         table=zeros((1, TILE, TILE), dtype),
         skip_table=zeros((0, 0, 0), dtype),
-        weights=zeros(TILE * TILE * 8, dtype),
+        weights=zeros(TILE * TILE * 8, stored(kind)),
         residual_bias=zeros((1, TILE), dtype),
         skip_bias=zeros(TILE, dtype),
         out_bias=zeros(TILE, dtype),
@@ -111,4 +111,5 @@ def _warm_up(module: ModuleType, kind: str) -> None:
     )
     codes, one = np.full((1, 1), -1, np.int32), zeros(1, np.int64)
     rows = zeros((1, 1, tiny.row_width), dtype)
-    module.advance(codes.copy(), codes, tiny, start(tiny, 1, 0), rows, 1, False, 0, 1.0, np.uint64(0), one, one)
+    state = start(tiny, 1, 0, module.MULTIPLIES_HALVES)
+    module.advance(codes.copy(), codes, tiny, state, rows, 1, False, 0, 1.0, np.uint64(0), one, one)

@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
-TILE = 32  # outputs at a time: four registers of AVX2, times two streams, or four with AVX-512
+TILE = 32  # outputs at a time: four registers of AVX2, two of AVX-512, one of AVX-512 in float16
+HALF = np.dtype(np.uint16)  # holds the bits of float16
+
+
+def stored(kind: DTypeLike) -> np.dtype[Any]:
+    """What holds weights of this kind."""
+    return HALF if np.dtype(kind) == np.float16 else np.dtype(kind)
+
+
+def summed(kind: DTypeLike) -> np.dtype[Any]:
+    """What holds biases, conditions and sums: float32 for float16."""
+    return np.dtype(np.float32) if np.dtype(kind) == np.float16 else np.dtype(kind)
 
 
 class Packed(NamedTuple):
@@ -17,9 +28,9 @@ class Packed(NamedTuple):
     Attributes:
         table: input rows, (taps, codes, residual): the last of ``taps`` codes takes the last.
         skip_table: the same for a connection from the input to the skips, (taps, codes, skip), or (0, 0, 0).
-        weights: all matrices as `tiled`, in the order of their use: of each layer the convolution (inputs are the taps
-            from the oldest on, gates at half their size), the projections to the residual and to the skips; then those
-            of the head, skip to middle and middle to codes.
+        weights: all matrices (inputs, outputs), `stored`, in the order of their use: of each layer the convolution
+            (inputs are the taps from the oldest on, gates at half their size), the projections to the residual and to
+            the skips; then those of the head, skip to middle and middle to codes.
         residual_bias: (layers, residual).
         skip_bias: (skip,), of all layers together.
         out_bias: (codes,).
@@ -41,6 +52,11 @@ class Packed(NamedTuple):
     middle: int
 
     @property
+    def kind(self) -> np.dtype[Any]:
+        """float16, float32 or float64."""
+        return np.dtype(np.float16) if self.weights.dtype == HALF else self.weights.dtype
+
+    @property
     def row_width(self) -> int:
         """Numbers that a frame's conditions take: two for every residual channel of every layer, and the head's."""
         return 2 * self.residual_bias.size + self.middle
@@ -57,15 +73,17 @@ class State(NamedTuple):
     Attributes:
         history: (streams, taps), the last codes.
         queue: all layers' ring buffers.
-        x, pre, z, skips, hidden, logits, odds: buffers.
+        heard, z: what is multiplied, of the queue's kind.
+        x, pre, skips, hidden, logits, odds: what is summed.
         clock: (1,), steps done.
     """
 
     history: Array
     queue: Array
+    heard: Array
+    z: Array
     x: Array
     pre: Array
-    z: Array
     skips: Array
     hidden: Array
     logits: Array
@@ -73,32 +91,40 @@ class State(NamedTuple):
     clock: Array
 
 
-def start(network: Packed, streams: int, silence: int) -> State:
-    """The state of streams that have heard nothing yet: zeros in all layers, and the code of silence."""
-    taps, codes, residual = network.table.shape
-    kind = network.table.dtype
+def start(network: Packed, streams: int, silence: int, halves: bool) -> State:
+    """The state of streams that have heard nothing yet: zeros in all layers, and the code of silence.
 
-    def empty(size: int) -> Array:
+    Args:
+        network: its weights.
+        streams: how many.
+        silence: the code.
+        halves: whether inputs are rounded to float16 to be multiplied with weights in float16.
+    """
+    taps, codes, residual = network.table.shape
+    skip, middle, kind = len(network.skip_bias), network.middle, summed(network.kind)
+    multiplied = network.weights.dtype if halves else kind
+
+    def empty(size: int, kind: DTypeLike = kind) -> Array:
         return np.zeros(streams * size, dtype=kind)
 
     return State(
         history=np.full((streams, taps), silence, dtype=np.int64),
-        queue=empty(network.memory * residual),
-        x=empty(network.kernel * residual),
+        queue=empty(network.memory * residual, multiplied),
+        heard=empty(max(network.kernel * residual, skip, middle), multiplied),
+        z=empty(residual, multiplied),
+        x=empty(residual),
         pre=empty(2 * residual),
-        z=empty(residual),
-        skips=empty(len(network.skip_bias)),
-        hidden=empty(network.middle),
+        skips=empty(skip),
+        hidden=empty(middle),
         logits=empty(codes),
         odds=np.zeros(codes, dtype=kind),
         clock=np.zeros(1, dtype=np.int64),
     )
 
 
-def tiled(weights: Array, kind: DTypeLike) -> Array:
-    """(outputs, inputs) as (outputs / TILE, inputs, TILE), flat; outputs must be a multiple of `TILE`."""
-    outputs, inputs = weights.shape
-    return np.ascontiguousarray(weights.reshape(outputs // TILE, TILE, inputs).transpose(0, 2, 1), dtype=kind).ravel()
+def by_inputs(weights: Array, kind: DTypeLike) -> Array:
+    """(outputs, inputs) as (inputs, outputs), flat."""
+    return np.ascontiguousarray(weights.T, dtype=kind).ravel().view(stored(kind))
 
 
 def rounded(channels: int) -> int:

@@ -46,7 +46,7 @@ class Sampler:
 
     def start(self, streams: int) -> State:
         """Streams that have heard nothing yet."""
-        return start(self.network, streams, SILENCE)
+        return start(self.network, streams, SILENCE, kernels(self.network.kind).MULTIPLIES_HALVES)
 
     def draw(
         self,
@@ -73,7 +73,7 @@ class Sampler:
         Returns:
             shape (streams, frames * hop).
         """
-        advance, hop, streams = kernels(self.network.weights.dtype).advance, self.conditions.hop, len(firsts)
+        advance, hop, streams = kernels(self.network.kind).advance, self.conditions.hop, len(firsts)
         state = self.start(streams) if state is None else state
         series = np.zeros(streams, dtype=np.int64) if series is None else series
         codes = np.empty((streams, frames * hop), dtype=np.int32)

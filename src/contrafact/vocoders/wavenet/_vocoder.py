@@ -20,6 +20,7 @@ from contrafact.representation import Representation
 from contrafact.runtime import cores
 from contrafact.vocoders.wavenet import Config, Network
 from contrafact.vocoders.wavenet._beam import features_distance, search
+from contrafact.vocoders.wavenet._packed import summed
 from contrafact.vocoders.wavenet._sampler import Codes, Draws, Sampler
 from contrafact.vocoders.wavenet._segments import join, plan
 from contrafact.vocoders.wavenet._weights import Weights, below, conditions, pack
@@ -46,7 +47,7 @@ class Model:
     reverse_time: bool = False
 
     def sampler(self, style: int = 0, kind: DTypeLike = np.float32) -> Sampler:
-        """The network ready to draw, in one of its styles."""
+        """The network ready to draw, in one of its styles; kind is float16, float32 or float64."""
         shape, stack = self.network, below(self.weights, "stack.")
         top = {name: np.asarray(self.weights[name], np.float64) for name in TOP}
         vector = np.asarray(self.weights["styles.weight"], np.float64)[style] if shape.styles else None
@@ -70,7 +71,7 @@ class Model:
                 center=shape.center,
                 scale=shape.scale,
                 upsampling=upsampling,
-                kind=kind,
+                kind=summed(kind),
             ),
         )
 
@@ -147,7 +148,7 @@ class Vocoder:
         """
         shape = self.model.network
         features = self._checked(np.asarray(features))
-        sampler = self.model.sampler(self.config.style)
+        sampler = self.model.sampler(self.config.style, self.config.precision)
         reverse = self.config.reverse_time or self.model.reverse_time
         songs = []
         for number, song in enumerate(features):

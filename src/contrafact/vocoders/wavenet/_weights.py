@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from contrafact.vocoders.wavenet import CODES
-from contrafact.vocoders.wavenet._packed import Array, Packed, padded, rounded, tiled
+from contrafact.vocoders.wavenet._packed import Array, Packed, by_inputs, padded, rounded, summed
 
 Weights = Mapping[str, NDArray[Any]]
 NO_TABLE = np.zeros((0, 0, 0))
@@ -41,7 +41,7 @@ def pack(
         out: (codes, middle).
         out_bias: (codes,).
         skip_table: (taps, codes, skip), what the last codes add to the skips' sum.
-        kind: float32, or float64 for exact comparisons.
+        kind: float16, float32, or float64 for exact comparisons.
     """
     channels, _, kernel = stack["dilated.0.weight"].shape
     layers, residual, skip, middle = len(dilations), rounded(channels // 2), rounded(head.shape[1]), rounded(len(head))
@@ -54,13 +54,14 @@ def pack(
     matrices += [padded(head, middle, skip), padded(out, CODES, middle)]
     x_bias = [_square(stack, f"residual.{i}.bias", residual) for i in range(layers)]
     skip_bias = np.sum([_square(stack, f"skip.{i}.bias", skip) for i in range(layers)], axis=0)
+    total = summed(kind)
     return Packed(
-        table=padded(table, *table.shape[:2], residual).astype(kind),
-        skip_table=padded(skip_table, *skip_table.shape[:2], skip if len(skip_table) else 0).astype(kind),
-        weights=np.concatenate([tiled(matrix, kind) for matrix in matrices]),
-        residual_bias=np.stack(x_bias).astype(kind),
-        skip_bias=skip_bias.astype(kind),
-        out_bias=np.asarray(out_bias, dtype=kind),
+        table=padded(table, *table.shape[:2], residual).astype(total),
+        skip_table=padded(skip_table, *skip_table.shape[:2], skip if len(skip_table) else 0).astype(total),
+        weights=np.concatenate([by_inputs(matrix, kind) for matrix in matrices]),
+        residual_bias=np.stack(x_bias).astype(total),
+        skip_bias=skip_bias.astype(total),
+        out_bias=np.asarray(out_bias, dtype=total),
         dilations=np.array(dilations, dtype=np.int64),
         bases=np.concatenate([[0], np.cumsum(span)[:-1]]).astype(np.int64),
         kernel=kernel,
