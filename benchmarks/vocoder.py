@@ -1,10 +1,11 @@
 """Vocoders from the same mel spectrogram, on unseen real songs: quality, speed and memory beside Griffin-Lim.
 
-``python benchmarks/vocoder.py [--weights FILE.onnx] [--also NAME=FILE ...] [--songs N] [--run DIR] [--no-record]``
+``python benchmarks/vocoder.py [--weights FILE.onnx] [--also NAME=RUN ...] [--songs N] [--run DIR] [--no-record]``
 
 Each row has the means over songs, and on how many of them it is nearer to the song than Griffin-Lim of 60 rounds.
-Memory is what a process grows by at most while it makes a minute of sound. ``--also polished=FILE`` adds another
-vocoder of the registry with weights of its own; ``--run`` adds the learning curve.
+Memory is what a process grows by at most while it makes a minute of sound. ``--run`` adds the learning curve.
+``--also wavenet=RUN`` adds another vocoder, by the weights that were exported into its run's folder, with their curve;
+such rows, for which others must train first, are recorded apart, as ``vocoder_also``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def songs(sample_rate: int) -> Iterator[tuple[str, Floats]]:
             yield str(path.relative_to(DATA)), soxr.resample(mono, rate, sample_rate).astype(np.float32)
 
 
-def methods(weights: str, also: list[str]) -> dict[str, Callable[[Floats], Floats]]:
+def methods(weights: str, also: dict[str, Path]) -> dict[str, Callable[[Floats], Floats]]:
     """Log-mel (1, bins, frames) -> samples (1, time), by name."""
     config = vocos.Config(weights=weights)
 
@@ -60,8 +61,13 @@ def methods(weights: str, also: list[str]) -> dict[str, Callable[[Floats], Float
         "vocos": vocos.build(config),
         "vocos, fewer rounds": vocos.build(replace(config, iterations=16, agreements=4)),
         "vocos, no agreement": vocos.build(replace(config, agreements=0)),
-        **{name: VOCODERS.build(name, weights=file) for name, file in (pair.split("=", 1) for pair in also)},
+        **{name: VOCODERS.build(name, weights=str(exported(run))) for name, run in also.items()},
     }
+
+
+def exported(run: Path) -> Path:
+    """The weights in a run's folder."""
+    return next(path for path in sorted(run.iterdir()) if path.suffix in (".onnx", ".safetensors"))
 
 
 def measured(method: Callable[[Floats], Floats], material: list[tuple[str, Floats]]) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def measured(method: Callable[[Floats], Floats], material: list[tuple[str, Float
     return {"found": found, "times_real_time": seconds / wall, "times_real_time_cpu": seconds / cpu}
 
 
-def memory_mb(name: str, weights: str, also: list[str], log_mel: Floats) -> float:
+def memory_mb(name: str, weights: str, also: dict[str, Path], log_mel: Floats) -> float:
     """What this process grows by at most while it makes sound of these features."""
     before = _status_mb("VmRSS")
     methods(weights, also)[name](log_mel)
@@ -94,18 +100,19 @@ def main() -> None:
     """Measure and print; one row a method."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", default="vocos")
-    parser.add_argument("--also", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=RUN")
     parser.add_argument("--songs", type=int, default=1000)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
+    also = {name: Path(run) for name, run in (pair.split("=", 1) for pair in options.also)}
     every = list(songs(REPRESENTATION.sample_rate))
     material = every[:: max(1, len(every) // options.songs)]
     noise = 0.1 * np.random.default_rng(0).standard_normal(60 * REPRESENTATION.sample_rate)
     minute = REPRESENTATION.features(noise)[None].astype(np.float32)
     rows: dict[str, dict[str, float]] = {}
     distances: dict[str, list[dict[str, float]]] = {}
-    for name, method in methods(options.weights, options.also).items():
+    for name, method in methods(options.weights, also).items():
         row = measured(method, material)
         distances[name] = found = row.pop("found")
         rows[name] = {key: float(np.mean([f[key] for f in found])) for key in found[0]} | row
@@ -114,13 +121,14 @@ def main() -> None:
             nearer = sum(ours[key] < theirs[key] for ours, theirs in zip(found, distances[BASELINE], strict=True))
             rows[name] |= {f"{key}_less_percent": 100 * less, f"{key}_nearer_on_songs": nearer}
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights, options.also, minute).result()
+            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights, also, minute).result()
         print(f"{name:24}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name].items()), flush=True)
     result: dict[str, Any] = {"songs": [name for name, _ in material], "resolutions": RESOLUTIONS, "rows": rows}
     if options.run:
         result["curve"] = curve(options.run)
+    result |= {f"curve_{name}": curve(run) for name, run in also.items()}
     if not options.no_record:
-        record("vocoder", result)
+        record("vocoder_also" if also else "vocoder", result)
 
 
 if __name__ == "__main__":

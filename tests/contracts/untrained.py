@@ -18,12 +18,6 @@ def deep_griffin_lim(folder: Path) -> Settings:
     return {"weights": write("vocoders/deep_griffin_lim", Config(channels=2), folder / "deep_griffin_lim.onnx")}
 
 
-def polished(folder: Path) -> Settings:
-    from contrafact.vocoders.polished import Config
-
-    return {"weights": write("vocoders/polished", Config(width=4, layers=1), folder / "polished.onnx")}
-
-
 def vocos(folder: Path) -> Settings:
     from contrafact.vocoders.vocos import Config
 
@@ -47,7 +41,6 @@ def waveglow(folder: Path) -> Settings:
 
 UNTRAINED: dict[str, Callable[[Path], Settings]] = {
     "deep_griffin_lim": deep_griffin_lim,
-    "polished": polished,
     "vocos": vocos,
     "waveglow": waveglow,
     "wavenet": wavenet,

@@ -11,7 +11,6 @@ from contrafact.data import phrases
 from contrafact.data.shards import Item, write_manifest, write_shard
 from contrafact.data.truth import Truth
 from contrafact.theory.phrases import PITCHES, STEPS
-from contrafact.vocoders.polished import pairs
 
 SHORT = ["loop.batch_size=2"]
 
@@ -25,7 +24,7 @@ def tones(folder: Path, sample_rate: int = 22_050, seconds: float = 2.0) -> Path
         stems = {"tone": 0.3 * np.sin(2 * np.pi * hz * time), "noise": 0.03 * hiss}
         stems = {name: sound.astype(np.float32) for name, sound in stems.items()}
         items.append(Item({"hz": hz}, stems["tone"] + stems["noise"], stems))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     write_manifest(folder, {}, [write_shard(folder, 0, "tones", sample_rate, items)])
     return folder
 
@@ -34,13 +33,6 @@ def vocos(folder: Path) -> list[str]:
     """A narrow network on crops of tones."""
     small = ["config.width=16", "config.inner=32", "config.layers=2", "config.channels=4", "config.sample_rate=22050"]
     return [*small, "data.frames=24", f"data.folder='{tones(folder)}'", "training.windows=[384, 768]", *SHORT]
-
-
-def polished(folder: Path) -> list[str]:
-    """A narrow network on two crops of tones, and what vocos makes of them."""
-    pairs.make(tones(folder / "sounds"), folder / "pairs", crops=2)
-    small = ["config.width=4", "config.layers=1", "training.windows=[384, 768]", "data.frames=24"]
-    return [*small, f"data.folder='{folder / 'pairs'}'", *SHORT]
 
 
 def prepared_phrases(folder: Path, count: int = 6) -> dict[str, int]:
@@ -109,7 +101,6 @@ TINY: dict[str, Callable[[Path], list[str]]] = {
     "judges/genre": genre,
     "leadsheets/neural": leadsheet,
     "vocoders/deep_griffin_lim": deep_griffin_lim,
-    "vocoders/polished": polished,
     "vocoders/vocos": vocos,
     "vocoders/waveglow": waveglow,
 }
