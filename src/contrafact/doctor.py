@@ -44,8 +44,10 @@ def _package(name: str) -> Finding:
 
 
 def _network() -> Finding:
+    from contrafact.leadsheets.mixed import WEIGHTS
+
     try:
-        return Finding("listening network", True, str(weights.locate("leadsheet")))
+        return Finding("listening network", True, str(weights.locate(WEIGHTS)))
     except ContrafactError as error:
         return Finding("listening network", False, error.sentence, error.next_step)
 

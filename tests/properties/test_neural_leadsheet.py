@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from contrafact import weights
+from contrafact.config import from_mapping
+from contrafact.data.shards import Item, write_manifest, write_shard
 from contrafact.data.truth import PARTS, QUALITIES, Truth
-from contrafact.errors import SettingsError
+from contrafact.errors import InputError, SettingsError
+from contrafact.leadsheets import mixed, neural
 from contrafact.leadsheets._parts.beatwise import Chromas, Landscape, landscape, running
 from contrafact.leadsheets._parts.downbeats import Bars
 from contrafact.leadsheets._parts.features import FRAME_RATE as CLOCK
@@ -21,6 +24,7 @@ from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, 
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.runtime import open_session
+from contrafact.training.draws import Draws
 
 UNHEARD = Chromas(np.zeros((10_000, 12)), np.zeros((10_000, 12)))
 BEATS_S = np.arange(0.5, 12, 0.5)
@@ -65,20 +69,28 @@ def test_labels_say_what_is_true_at_each_frame() -> None:
     assert found.key == 9 + 12
     assert found.melody[int(4.4 * FRAME_RATE)] == 64 - LOWEST_MELODY
     assert found.melody[int(4.9 * FRAME_RATE)] == REST
-    assert found.notes[int(4.4 * FRAME_RATE), 64 - LOWEST]
-    assert found.onsets.sum() == 20
 
 
 STEMS = ("bass", "drums", "harmony", "melody")
 
 
-def item(network, song: Truth):
-    """Stems that are tones of 100, 200, 400 and 800 Hz, and their sum."""
-    torch = pytest.importorskip("torch")
+def tones() -> np.ndarray:
+    """Stems that are tones of 100, 200, 400 and 800 Hz, after their sum: (5, time) int16."""
     t = np.arange(12 * 22_050) / 22_050
-    tones = [0.2 * np.sin(2 * np.pi * 100 * 2**k * t) for k in range(4)]
-    sounds = np.rint(32767 * np.array([sum(tones), *tones])).astype(np.int16)
-    return network.item_of(sounds, STEMS, song, torch.device("cpu"))
+    stems = [0.2 * np.sin(2 * np.pi * 100 * 2**k * t) for k in range(4)]
+    return np.rint(32767 * np.array([sum(stems), *stems])).astype(np.int16)
+
+
+def item(network, song: Truth):
+    """What is true of them."""
+    return network.item_of(song, STEMS, tones().shape[1])
+
+
+def example(network, song: Truth, start: int, shift: int):
+    """From ``start`` on, as recorded."""
+    margin = network._remix.MARGIN
+    sounds = np.pad(tones(), ((0, 0), (margin * HOP, 0)))[:, start * HOP :]
+    return network.Example(item(network, song), sounds, start, shift, take(network._remix))
 
 
 def take(remix, gains_db=(0.0, -200.0, -200.0, -200.0, -200.0), **changes):
@@ -96,9 +108,8 @@ def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
         melody_hz=(song.melody_hz * 2 ** (2 / 12)).astype(np.float32),
         notes=song.notes + np.array([0, 0, 2, 0]),
     )
-    whole = take(network._remix)
-    moved = network.examples([network.Example(item(network, song), 40, 2, whole)], 300, 0, "cpu")
-    there = network.examples([network.Example(item(network, up), 40, 0, whole)], 300, 0, "cpu")
+    moved = network.examples([example(network, song, 40, 2)], 300, 0, "cpu")
+    there = network.examples([example(network, up, 40, 0)], 300, 0, "cpu")
     for name in ("strokes", "chord", "bass", "key", "melody", "notes", "onsets"):
         np.testing.assert_array_equal(moved[name], there[name], err_msg=name)
     np.testing.assert_allclose(moved["melody_off"], there["melody_off"], atol=1e-4)
@@ -108,9 +119,8 @@ def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
 
 def test_what_lies_beyond_an_excerpt_is_no_target() -> None:
     network = pytest.importorskip("contrafact.leadsheets.neural.network")
-    song = item(network, truth())
-    last = len(song.labels["chord"]) - 100
-    found = network.examples([network.Example(song, last, 0, take(network._remix))], 300, 0, "cpu")
+    last = frame_count(tones().shape[1]) - 100
+    found = network.examples([example(network, truth(), last, 0)], 300, 0, "cpu")
     assert {len(v[0]) for v in found.values()} == {300}
     for name in ("chord", "bass", "key", "melody"):
         assert (found[name][0, 100:] == _labels.UNKNOWN).all()
@@ -120,10 +130,9 @@ def test_what_lies_beyond_an_excerpt_is_no_target() -> None:
 
 def test_an_example_looks_as_the_reader_will_see_it() -> None:
     network = pytest.importorskip("contrafact.leadsheets.neural.network")
-    song = item(network, truth())
-    count = len(song.labels["chord"])
-    found = network.examples([network.Example(song, 0, 0, take(network._remix))], count, 0, "cpu")
-    pitch, mel = spectra(song.sounds[0].numpy() / np.float32(32767))
+    count = frame_count(tones().shape[1])
+    found = network.examples([example(network, truth(), 0, 0)], count, 0, "cpu")
+    pitch, mel = spectra(tones()[0] / np.float32(32767))
     np.testing.assert_allclose(found["pitch"][0], pitch, atol=0.02)
     np.testing.assert_allclose(found["mel"][0], mel, atol=0.02)
 
@@ -140,7 +149,7 @@ def test_stems_are_mixed_as_a_take_says() -> None:
     network = pytest.importorskip("contrafact.leadsheets.neural.network")
     torch = pytest.importorskip("torch")
     remix = network._remix
-    sounds = item(network, truth()).sounds[None, :, : 8 * 22_050] / 32767
+    sounds = torch.from_numpy(tones())[None, :, : 8 * 22_050] / 32767
     noise = torch.randn(1, sounds.shape[-1], generator=torch.Generator().manual_seed(0))
 
     def heard(**changes) -> np.ndarray:
@@ -169,7 +178,7 @@ def test_parts_that_are_silent_are_no_targets() -> None:
     off, song = network._remix.SILENT_DB, item(network, truth())
 
     def target(*gains_db: float) -> dict:
-        return network.target(network.Example(song, 0, 0, take(network._remix, gains_db)), COUNT)
+        return network.target(network.Example(song, tones(), 0, 0, take(network._remix, gains_db)), COUNT)
 
     whole, lead, band = target(0, off, off, off, off), target(off, off, off, off, 0), target(off, 0, 0, 0, off)
     assert {name: v.tolist() for name, v in whole.items()} == {
@@ -192,6 +201,15 @@ def test_draws_of_mixes_reach_all_that_they_may() -> None:
     takes = [remix.draw(draw, STEMS) for _ in range(4000)]
     recorded = np.array([t.gains_db[0] == 0 for t in takes])
     assert recorded.mean() == pytest.approx(remix.AS_RECORDED, abs=0.03)
+    for row, (low, high) in {
+        "pressed_db": remix.PRESSED_DB,
+        "hissed_db": remix.HISSED_DB,
+        "heard_db": remix.HEARD_DB,
+    }.items():
+        values = np.array([getattr(t, row) for t in takes])
+        values = values[(values != 0) & (values > remix.SILENT_DB)]
+        assert values.min() == pytest.approx(low, abs=1)
+        assert values.max() == pytest.approx(high, abs=1)
     mixes = [t for t in takes if t.gains_db[0] < 0]
     silent = {s: np.mean([not t.has(STEMS, s) for t in mixes]) for s in STEMS}
     for part, share in remix.MUTED.items():
@@ -199,8 +217,56 @@ def test_draws_of_mixes_reach_all_that_they_may() -> None:
         assert silent[part] == pytest.approx(expected, abs=0.02)
     assert np.mean([t.pressed_db > 0 for t in mixes]) == pytest.approx(remix.PRESSED, abs=0.03)
     assert np.mean([t.hissed_db > remix.SILENT_DB for t in mixes]) == pytest.approx(remix.HISSED, abs=0.03)
-    assert np.std([t.gains_db[4] for t in mixes if t.has(STEMS, "melody")]) == pytest.approx(4, rel=0.1)
+    for k, stem in enumerate(STEMS, 1):
+        assert np.std([t.gains_db[k] for t in mixes if t.has(STEMS, stem)]) == pytest.approx(
+            remix.LEVEL_DB[stem], rel=0.1
+        )
+        assert np.std([t.equalizers_db[k] for t in mixes]) == pytest.approx(remix.EQUALIZER_DB, rel=0.1)
     assert all(remix.draw(draw, ()).gains_db[0] == 0 for _ in range(20))
+
+
+def prepared(folder, rate: int = 22_050, stems: tuple[str, ...] = STEMS, has_truth: bool = True):
+    """Two excerpts of the tones, the second softer."""
+    arrays = truth().arrays() if has_truth else {}
+    sounds = tones() / np.float32(32767)
+    made = [
+        Item({}, gain * sounds[0], dict(zip(stems, gain * sounds[1:], strict=False)), arrays) for gain in (1.0, 0.5)
+    ]
+    shard = write_shard(folder, 0, "tiny", rate, made)
+    write_manifest(folder, {}, [shard])
+    return folder
+
+
+def test_batches_are_drawn_from_all_excerpts_places_and_pitches(tmp_path) -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    folder = prepared(tmp_path)
+    source = network.Excerpts(network.Data(str(folder), frames=200))
+    first, again, other = (source.batch(Draws(0, step), 3) for step in (0, 0, 1))
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name], err_msg=name)
+    assert any((first[name] != other[name]).any() for name in first)
+    drawn = [source._draw(Draws(0, 0).generator(slot)) for slot in range(200)]
+    assert {e.shift for e in drawn} == set(range(-network.SHIFT, network.SHIFT + 1))
+    starts = np.array([e.start for e in drawn])
+    assert starts.min() < 20
+    assert starts.max() > frame_count(tones().shape[1]) - 220
+    assert {round(float(np.abs(e.sounds[2]).max()) / 6553.4, 1) for e in drawn} == {0.5, 1.0}
+    late = next(e for e in drawn if e.start > 100)
+    for k in range(4):
+        np.testing.assert_allclose(levels_db(late.sounds[1 + k] / 32767).argmax(), k, err_msg=STEMS[k])
+
+
+@pytest.mark.parametrize("wrong", [{"rate": 16_000}, {"stems": ("a", "b", "c", "d")}, {"has_truth": False}])
+def test_other_data_is_refused(wrong: dict, tmp_path) -> None:
+    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    with pytest.raises(InputError, match="contrafact prepare leadsheet"):
+        network.Excerpts(network.Data(str(prepared(tmp_path, **wrong)), frames=200)).batch(Draws(0, 0), 1)
+
+
+def test_readers_have_their_own_melody() -> None:
+    assert neural.Config().melody.share > mixed.Config().melody.share
+    changed = from_mapping(neural.Config, {"melody": {"trust": 1.0}}, "neural")
+    assert replace(changed, melody=replace(changed.melody, trust=0.6)) == neural.Config()
 
 
 def test_a_lead_between_two_semitones_counts_for_both() -> None:

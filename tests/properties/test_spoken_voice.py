@@ -94,6 +94,32 @@ def test_second_takes_echoes_and_drive_are_heard_and_the_truth_stays() -> None:
     assert crest[1] < 0.7 * crest[0]
 
 
+def test_a_take_may_be_off_as_a_whole_and_have_a_second_voice() -> None:
+    note = [Note(0.3, 2.0, 60, 90)]
+    _, straight = sing(notes=note)
+    _, high = sing(replace(PLAIN, offset_cents=40.0), notes=note)
+    both = (straight > 0) & (high > 0)
+    np.testing.assert_allclose(1200 * np.log2(high[both] / straight[both]), 40, atol=1)
+
+    def fifth(sound):
+        spectrum = np.abs(np.fft.rfft(sound[RATE : 2 * RATE] * np.hanning(RATE)))
+        return spectrum[388:397].max() / spectrum[257:267].max()  # 1 Hz a bin: G4 against C4
+
+    alone, truth = sing(notes=note)
+    soft, same = sing(replace(PLAIN, parallel=7, parallel_db=-20.0), notes=note)
+    loud, _ = sing(replace(PLAIN, parallel=7, parallel_db=-5.0), notes=note)
+    assert np.array_equal(same, truth)
+    assert fifth(loud) > 2 * fifth(soft) > 4 * fifth(alone)
+
+
+def test_takes_differ_as_singers_do() -> None:
+    takes = [spoken_voice.draw_take(np.random.default_rng(seed)) for seed in range(600)]
+    loose = np.mean([t.intonation_cents > 35 or t.slope_cents > 40 for t in takes])
+    assert loose == pytest.approx(spoken_voice.LOOSE_SHARE, abs=0.06)
+    assert np.std([t.offset_cents for t in takes]) == pytest.approx(20, rel=0.1)
+    assert {t.parallel for t in takes} == {0, *spoken_voice.PARALLELS}
+
+
 def test_no_notes_no_voice() -> None:
     sound, f0 = sing(notes=[])
     assert (np.abs(sound).max(), f0.max()) == (0.0, 0.0)

@@ -38,7 +38,7 @@ def test_recipes_state_the_shapes_of_the_literature():
 def test_two_steps_on_a_cpu(name, tmp_path):
     sound = tones(tmp_path / "sound", settings_of(name)[1][0].network.representation.sample_rate, 1.0)
     place = [*SHORT, f'data.folder="{sound}"', "loop.steps=2", "loop.checkpoint_every=2", "loop.tensorboard=false"]
-    made = recipe.load(name, [*place, "loop.precision='no'"])  # a process can have only one precision
+    made = recipe.load(name, place)
     method = recipe.find_method(made.method)
     loop.train(method, made, tmp_path / "run")
     path = tmp_path / "weights.safetensors"

@@ -48,7 +48,7 @@ def prepared_phrases(folder: Path, count: int = 6) -> dict[str, int]:
 def cyclegan(folder: Path) -> list[str]:
     """Few channels; one precision for all, as a process can have only one."""
     prepared_phrases(folder)
-    small = ["config.width=4", "config.blocks=1", "config.critic_width=4", "loop.batch_size=2", "loop.precision='no'"]
+    small = ["config.width=4", "config.blocks=1", "config.critic_width=4", "loop.batch_size=2"]
     return [*small, f"data.folder='{folder}'"]
 
 

@@ -251,11 +251,11 @@ class Shards:
         """Names of the item's stems in the order in which they are stored."""
         return tuple(self._entries[index][3])
 
-    def recorded(self, index: int) -> NDArray[np.int16]:
-        """The item's mix and stems as they are stored, (1 + stems, time)."""
+    def recorded(self, index: int, start: int = 0, count: int | None = None) -> NDArray[np.int16]:
+        """Samples of the item's mix and stems as they are stored, (1 + stems, time)."""
         number, _, entry, names = self._entries[index]
-        mix = self._mapped(f"{number:05}.audio.npy")[None, _span(entry, 0, None)]
-        stems = self._mapped(f"{number:05}.stems.npy")[:, _span(entry, 0, None)] if names else mix[:0]
+        mix = self._mapped(f"{number:05}.audio.npy")[None, _span(entry, start, count)]
+        stems = self._mapped(f"{number:05}.stems.npy")[:, _span(entry, start, count)] if names else mix[:0]
         return np.concatenate([mix, stems])
 
     def stems(self, index: int, start: int = 0, count: int | None = None) -> dict[str, NDArray[np.float32]]:

@@ -82,7 +82,7 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     source: Source = method.network.make_source(config, data)
     _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
-    torch.backends.cudnn.benchmark = True  # batches of one shape
+    torch.backends.cudnn.benchmark = True  # batches have one shape; on an accelerator bits depend on what is fastest
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
     _refuse_other(run, recipe, resume)
@@ -124,8 +124,11 @@ class _Run:
         batch = ahead.submit(self._batch, step)
         try:
             while step < loop.steps:
+                self._moved = False
                 try:
-                    now, batch = batch.result(), ahead.submit(self._batch, step + 1)
+                    now = batch.result()
+                    if step + 1 < loop.steps:
+                        batch = ahead.submit(self._batch, step + 1)
                     self._step(step, now, tally)
                 except TrainingError:
                     self._keep(step, saved)
@@ -158,7 +161,6 @@ class _Run:
 
     def _step(self, step: int, batch: Batch, tally: _Tally) -> None:
         """All moves of one step, and the averages."""
-        self._moved = False
         draws = Draws(self._loop.seed, step, self._accelerator.process_index)
         for name in self._state.game.players:
             if self._state.settings[name].moves(step):

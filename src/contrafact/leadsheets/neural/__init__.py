@@ -34,13 +34,19 @@ CARD = Card(
 TRANSCRIBER = "neural"
 NEEDS_CONTOUR = False
 WEIGHTS = "leadsheet_wide"
-MELODY = _melody.Config(change_cost=6.5, share=0.85)
-"""Chosen on songs of the validation split: the wide network is shy of leads, and sure of pitches."""
 
 
 def networks() -> dict[str, str]:
     """SHA-256 of the network that listens, by its name."""
     return {WEIGHTS: weights.card(WEIGHTS).sha256}
+
+
+@dataclass(frozen=True)
+class Melody(_melody.Config):
+    """Of the wide network, which is shy of leads and sure of pitches; set by hand on songs of the validation split."""
+
+    change_cost: float = 6.5
+    share: float = 0.85
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Config:
     """
 
     weights: str = WEIGHTS
-    melody: _melody.Config = MELODY
+    melody: Melody = Melody()
     tempo_bpm: float = 0.0
     channels: int = 64
     width: int = 192

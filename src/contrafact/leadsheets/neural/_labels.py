@@ -32,7 +32,6 @@ class Labels:
         key: int64, `UNKNOWN` where there is none.
         melody: (frames,) int64, semitone above `LOWEST_MELODY`, or `REST`.
         melody_off: (frames,) float32, how far above that semitone the lead is, -0.5 to 0.5.
-        notes, onsets: (frames, 88) float32, the pitches that sound, and that start.
     """
 
     strokes: NDArray[np.float32]
@@ -41,16 +40,14 @@ class Labels:
     key: np.int64
     melody: NDArray[np.int64]
     melody_off: NDArray[np.float32]
-    notes: NDArray[np.float32]
-    onsets: NDArray[np.float32]
 
 
-def labels_of(truth: Truth, count: int, start_s: float = 0.0) -> Labels:
-    """Targets of ``count`` frames, the first of which is centred on ``start_s``."""
-    found = frames(truth, FRAME_RATE, count, start_s)
+def labels_of(truth: Truth, count: int) -> Labels:
+    """Targets of ``count`` frames, the first of which is centred on the beginning."""
+    found = frames(truth, FRAME_RATE, count)
     melody_s = truth.notes[truth.notes[:, 3] == PARTS.index("melody"), 0]
     starts = np.zeros(count, np.bool_)
-    index = np.rint((melody_s - start_s) * FRAME_RATE).astype(np.int64)
+    index = np.rint(melody_s * FRAME_RATE).astype(np.int64)
     starts[index[(index >= 0) & (index < count)]] = True
     tonic, is_minor = (int(k) for k in truth.key)
     melody, off = _melody(found)
@@ -61,8 +58,6 @@ def labels_of(truth: Truth, count: int, start_s: float = 0.0) -> Labels:
         key=np.int64(UNKNOWN if tonic < 0 else tonic + 12 * is_minor),
         melody=melody,
         melody_off=off,
-        notes=found.notes.astype(np.float32),
-        onsets=found.onsets.astype(np.float32),
     )
 
 

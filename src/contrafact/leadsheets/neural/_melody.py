@@ -92,18 +92,26 @@ def runs(path: NDArray[np.int64]) -> list[Run]:
 def gathered(found: list[Run], shortest: int) -> list[Run]:
     """Runs of at least ``shortest`` frames: shorter ones, such as the steps of a glide, go to the longer of the runs
     that they touch, the shortest first; those that touch none are dropped."""
-    kept = list(found)
-    while kept:
-        k = min(range(len(kept)), key=lambda i: kept[i][1] - kept[i][0])
-        start, end, _ = kept[k]
-        if end - start >= shortest:
-            break
-        beside = [i for i in (k - 1, k + 1) if 0 <= i < len(kept) and (kept[i][1] == start or kept[i][0] == end)]
-        if beside:
-            i = max(beside, key=lambda i: kept[i][1] - kept[i][0])
-            kept[i] = min(start, kept[i][0]), max(end, kept[i][1]), kept[i][2]
-        del kept[k]
-    return _joined(kept)
+    for size in range(1, shortest):
+        found = _absorbed(found, size)
+    return _joined(found)
+
+
+def _absorbed(found: list[Run], size: int) -> list[Run]:
+    """Runs without those of ``size`` frames."""
+    waiting, made = list(found), list[Run]()
+    for k in range(len(waiting)):
+        start, end, pitch = waiting[k]
+        if end - start != size:
+            made.append((start, end, pitch))
+            continue
+        before = made[-1] if made and made[-1][1] == start else None
+        after = waiting[k + 1] if k + 1 < len(waiting) and waiting[k + 1][0] == end else None
+        if before and (not after or before[1] - before[0] >= after[1] - after[0]):
+            made[-1] = before[0], end, before[2]
+        elif after:
+            waiting[k + 1] = start, after[1], after[2]
+    return made
 
 
 def _joined(found: list[Run]) -> list[Run]:

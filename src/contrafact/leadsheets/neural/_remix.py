@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -30,10 +31,7 @@ EQUALIZER_DB = 4.0
 SILENT_DB = -200.0
 PRESSED, PRESSED_DB = 0.3, (3.0, 15.0)  # share of examples, and by how much
 HISSED, HISSED_DB = 0.3, (-60.0, -20.0)  # against the mix
-HEARD_DB = (
-    -8.0,
-    3.0,
-)  # an example may be a quiet stretch of its song, which is brought to a common loudness as a whole
+HEARD_DB = (-8.0, 3.0)  # an example may be a quiet stretch of its song, whose loudness is made common as a whole
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,7 @@ def _factor(gain_db: Tensor) -> Tensor:
     return torch.pow(10.0, gain_db / 20)
 
 
+@lru_cache(maxsize=1)
 def _interpolation(bins: int) -> NDArray[np.float32]:
     """(points, bins): an equalizer's curve from its points, linear in octaves."""
     hz = np.log2(np.maximum(np.linspace(0, ANALYSIS_RATE / 2, bins), 1.0))

@@ -1,6 +1,6 @@
 """What the network sees: a constant-Q image for pitches and a mel image, twice as fast, for strokes.
 
-Frame i of both is centred on ``i * HOP / 22050`` seconds. Inference and training share these lines.
+Frame i of both is centred on ``i * HOP / 22050`` seconds. `_remix.images` makes the same of batches, for training.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from contrafact.audio import ANALYSIS_RATE
 from contrafact.data.shards import Shards
 from contrafact.data.truth import PARTS, Truth, rolls
+from contrafact.errors import InputError
 from contrafact.leadsheets.neural import Config, _remix
 from contrafact.leadsheets.neural._activations import OUTPUTS
 from contrafact.leadsheets.neural._labels import (
@@ -40,6 +42,7 @@ from contrafact.leadsheets.neural._spectra import (
     LOWEST,
     MEL,
     SEMITONES,
+    frame_count,
 )
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Networks, Player
@@ -193,24 +196,22 @@ def harmonics(pitch: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Item:
-    """An excerpt, ready to be learned from, on the device that learns.
+    """What is true of an excerpt.
 
     Attributes:
-        sounds: (1 + stems, time) int16, the recording and its stems.
-        stems: their names.
+        stems: names of its stems.
         key: class of the key, or `UNKNOWN`.
         labels: by the names of `_labels.Labels`, (frames, ...); of notes and onsets, bit k stands for ``PITCHED[k]``.
     """
 
-    sounds: Tensor
     stems: tuple[str, ...]
     key: int
     labels: dict[str, Tensor]
 
 
-def item_of(sounds: NDArray[np.int16], stems: tuple[str, ...], truth: Truth, device: torch.device) -> Item:
-    """The recording and its stems, (1 + stems, time), with their truth."""
-    count = sounds.shape[1] // HOP + 1
+def item_of(truth: Truth, stems: tuple[str, ...], samples: int) -> Item:
+    """The truth of an excerpt of ``samples`` samples, with these stems."""
+    count = frame_count(samples)
     found = labels_of(truth, count)
     bits = np.zeros((2, count, NOTES), np.uint8)
     for k, part in enumerate(PITCHED):
@@ -225,74 +226,82 @@ def item_of(sounds: NDArray[np.int16], stems: tuple[str, ...], truth: Truth, dev
         "notes": bits[0],
         "onsets": bits[1],
     }
-    labels = {name: torch.from_numpy(values).to(device) for name, values in arrays.items()}
-    return Item(torch.from_numpy(sounds).to(device), stems, int(found.key), labels)
+    return Item(stems, int(found.key), {name: torch.from_numpy(values) for name, values in arrays.items()})
 
 
 class Excerpts:
-    """Stretches of the excerpts of a prepared folder, mixed anew and a little higher or lower at random.
+    """Stretches of the excerpts of a prepared folder, mixed anew and a little higher or lower at random; mixed and
+    looked at where there is an accelerator, if there is one.
 
-    Where there is an accelerator, everything is kept and made there; else excerpts are read each time.
+    Raises:
+        InputError: the folder holds no prepared songs, or others than `contrafact prepare leadsheet` makes.
     """
 
     def __init__(self, data: Data) -> None:
         self._shards, self._data = Shards(Path(data.folder)), data
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._known: dict[int, Item] = {}
+        stems = {self._shards.stem_names(index) for index in range(len(self._shards))}
+        if self._shards.sample_rate != ANALYSIS_RATE or len(stems) > 1 or not set().union(*stems) <= set(PARTS):
+            raise _other_data(data.folder)
 
     def __len__(self) -> int:
         return len(self._shards)
 
     def item(self, index: int) -> Item:
-        """An excerpt by number."""
-        if index in self._known:
-            return self._known[index]
-        shards = self._shards
-        truth = Truth.of_arrays(shards.arrays(index))
-        made = item_of(shards.recorded(index), shards.stem_names(index), truth, self._device)
-        if self._device.type != "cpu":
-            self._known[index] = made
-        return made
+        """What is true of an excerpt, by number."""
+        if index not in self._known:
+            arrays = self._shards.arrays(index)
+            if not arrays:
+                raise _other_data(self._data.folder)
+            stems, samples = self._shards.stem_names(index), self._shards.samples(index)
+            self._known[index] = item_of(Truth.of_arrays(arrays), stems, samples)
+        return self._known[index]
 
     def batch(self, draws: Draws, size: int) -> dict[str, Tensor]:
         """Named tensors: both images, and targets as `_labels.Labels` names them."""
         if not len(self._shards):
             return {}
         drawn = [self._draw(draws.generator(slot)) for slot in range(size)]
-        seed = draws.torch_seed("noise")
-        return examples(drawn, self._data.frames, seed, self._device)
+        return examples(drawn, self._data.frames, draws.torch_seed("noise"), self._device)
 
     def _draw(self, draw: np.random.Generator) -> Example:
-        item = self.item(int(draw.integers(len(self))))
+        index = int(draw.integers(len(self)))
+        item = self.item(index)
         start = int(draw.integers(max(1, len(item.labels["chord"]) - self._data.frames + 1)))
-        return Example(item, start, int(draw.integers(-SHIFT, SHIFT + 1)), _remix.draw(draw, item.stems))
+        shift, take = int(draw.integers(-SHIFT, SHIFT + 1)), _remix.draw(draw, item.stems)
+        begin = (start - _remix.MARGIN) * HOP
+        length = (self._data.frames + 2 * _remix.MARGIN) * HOP
+        sounds = self._shards.recorded(index, max(0, begin), length - max(0, -begin))
+        return Example(item, np.pad(sounds, ((0, 0), (max(0, -begin), 0))), start, shift, take)
+
+
+def _other_data(folder: str) -> InputError:
+    return InputError(
+        "DATA_OTHER",
+        f"{folder} does not hold songs at {ANALYSIS_RATE} Hz with their truth, all with the same stems.",
+        "Make it with contrafact prepare leadsheet.",
+    )
 
 
 @dataclass(frozen=True)
 class Example:
-    """Where an example is taken from, by how many semitones it is moved and how it is mixed."""
+    """An excerpt's recording and stems from `_remix.MARGIN` frames before ``start`` on, (1 + stems, time) int16; by how
+    many semitones they are moved; and how they are mixed."""
 
     item: Item
+    sounds: NDArray[np.int16]
     start: int
     shift: int
     take: _remix.Take
 
 
 def examples(drawn: Sequence[Example], frames: int, seed: int, device: torch.device) -> dict[str, Tensor]:
-    """The examples as a batch of ``frames`` frames each; what lies beyond an excerpt is silent and no target.
-
-    Raises:
-        ValueError: some have other stems than the rest.
-    """
-    stems = max((e.item.stems for e in drawn), key=len)
-    if any(e.item.stems not in ((), stems) for e in drawn):
-        raise ValueError("examples of one batch must have the same stems")
+    """The examples as a batch of ``frames`` frames each; what lies beyond an excerpt is silent and no target."""
     length = (frames + 2 * _remix.MARGIN) * HOP
-    sounds = torch.zeros((len(drawn), 1 + len(stems), length), device=device)
+    sounds = torch.zeros((len(drawn), len(drawn[0].sounds), length), device=device)
     for row, e in zip(sounds, drawn, strict=True):
-        begin = (e.start - _remix.MARGIN) * HOP
-        piece = e.item.sounds[:, max(0, begin) : begin + length]
-        row[: len(piece), max(0, -begin) : max(0, -begin) + piece.shape[1]] = piece / 32767
+        row[:, : e.sounds.shape[1]] = torch.from_numpy(e.sounds[:, :length]).to(device) / 32767
     noise = torch.randn((len(drawn), length), generator=torch.Generator(device).manual_seed(seed), device=device)
     mix = _remix.mixed(sounds, [e.take for e in drawn], noise)
     heard_db = torch.tensor([e.take.heard_db for e in drawn], device=device)
@@ -322,7 +331,7 @@ def target(example: Example, frames: int) -> dict[str, Tensor]:
     }
     if PITCHED.index("melody") not in sounding:
         found["melody"] = torch.full_like(melody, REST)
-        found["strokes"] = strokes * torch.tensor([1.0, 1.0, 0.0], device=strokes.device)
+        found["strokes"] = strokes * torch.tensor([1.0, 1.0, 0.0])
     if PITCHED.index("harmony") not in sounding:
         found["chord"] = torch.full_like(chord, UNKNOWN)
     if PITCHED.index("bass") not in sounding:
