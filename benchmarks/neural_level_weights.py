@@ -1,14 +1,14 @@
 """What the neural reader's choice between metrical levels gives for a backbeat: a conditional logit.
 
-    python benchmarks/neural_level_weights.py [--recordings 130] [--weights FILE.onnx] [--work FOLDER]
+    python benchmarks/neural_level_weights.py [--recordings 130] [--weights leadsheet_wide] [--work FOLDER]
 
 The recordings: the beginnings of pop909 songs that no test has, in a seeded order. All songs of the validation split,
 from which the network has learned nothing, are there twice, played plainly and with productions as in the hard test at
 other tempi; songs of the training split that are slow, fast or in three are there once, so that there are enough of
 them. For each, the grids are those that `_rhythm.find_rhythm` weighs; the right ones have an F-measure of the beats
 near the best. Prints what each song gets by weights fitted to all other songs, by the network's evidence alone, and the
-weight of the backbeat against that of the evidence; writes them to ``results/neural_levels.json``. `_rhythm.BACKBEAT`
-should lie near it; with new weights of the network, run this again.
+weight of the backbeat against that of the evidence; writes them to ``results/neural_levels.json``, those of other
+weights to a file with their name. `_rhythm.BACKBEAT` should lie near it; with new weights of the network, run this again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     """Render, listen, fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recordings", type=int, default=130)
-    parser.add_argument("--weights", default="leadsheet", help="of the network")
+    parser.add_argument("--weights", default=mixed.WEIGHTS, help="name of the network's weights")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "contrafact-neural-levels")
     arguments = parser.parse_args()
     listener = _listener.build(arguments.weights)
@@ -77,7 +77,7 @@ def main() -> None:
         "accents_in_use": _rhythm.ACCENTS,
     }
     print(found)
-    record("neural_levels", found)
+    record("neural_levels" if arguments.weights == mixed.WEIGHTS else f"neural_levels_{arguments.weights}", found)
 
 
 def wrong(material: list[Song], chosen: list[float]) -> list[str]:
