@@ -8,7 +8,7 @@ other tempi; songs of the training split that are slow, fast or in three are the
 them. For each, the grids are those that `_rhythm.find_rhythm` weighs; the right ones have an F-measure of the beats
 near the best. Prints what each song gets by weights fitted to all other songs, by the network's evidence alone, and the
 weight of the backbeat against that of the evidence; writes them to ``results/neural_levels.json``, those of other
-weights to a file with their name. `_rhythm.BACKBEAT` should lie near it; with new weights of the network, run this again.
+weights to a file with their name. `_rhythm.BACKBEAT` should lie near it; with new weights, run this again.
 """
 
 from __future__ import annotations
