@@ -12,6 +12,7 @@ from contrafact.nn.wavenet import Upsampler, WaveNetStack, dilation_cycle, recep
 from contrafact.representation import Representation  # noqa: E402
 from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Network  # noqa: E402
 from contrafact.vocoders.wavenet._compiled import kernels  # noqa: E402
+from contrafact.vocoders.wavenet._packed import PAGE, by_inputs  # noqa: E402
 from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
 from contrafact.vocoders.wavenet._vocoder import Model  # noqa: E402
 from contrafact.vocoders.wavenet.network import WaveNet, draw_naively, parameters  # noqa: E402
@@ -267,6 +268,15 @@ def test_products_equal_matrix_products_and_do_not_depend_on_the_number_of_strea
     np.testing.assert_allclose(made, x.astype(np.float64) @ weights.astype(np.float64), atol=error * 10)
     for streams in (1, 2, 3, 5, 8):
         np.testing.assert_array_equal(products(weights, x[:streams], kinds), made[:streams])
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_matrices_lie_behind_each_other_from_the_beginning_of_a_page(kind):
+    matrices = [np.random.default_rng(0).normal(0, 1, shape) for shape in SHAPES]
+    flat = by_inputs(matrices, kind)
+    assert flat.ctypes.data % PAGE == 0
+    wanted = np.concatenate([matrix.T.astype(kind).ravel() for matrix in matrices])
+    np.testing.assert_array_equal(flat.view(kind), wanted)
 
 
 def test_numbers_are_rounded_to_half_precision_and_stay_within_its_range():

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 TILE = 32  # outputs at a time: four registers of AVX2, two of AVX-512, one of AVX-512 in float16
+PAGE = 1 << 21  # bytes of a large page
 HALF = np.dtype(np.uint16)  # holds the bits of float16
 
 
@@ -122,9 +123,16 @@ def start(network: Packed, streams: int, silence: int, halves: bool) -> State:
     )
 
 
-def by_inputs(weights: Array, kind: DTypeLike) -> Array:
-    """(outputs, inputs) as (inputs, outputs), flat."""
-    return np.ascontiguousarray(weights.T, dtype=kind).ravel().view(stored(kind))
+def by_inputs(matrices: list[Array], kind: DTypeLike) -> Array:
+    """Matrices (outputs, inputs) as (inputs, outputs), flat, one behind the other, from the beginning of a large page.
+
+    numpy asks the system for such pages in arrays from 4 MiB on; at any rate no vector lies across two cache lines.
+    """
+    flat = np.concatenate([matrix.T.astype(kind).ravel() for matrix in matrices]).view(np.uint8)
+    space = np.empty((-(-flat.size // PAGE) + 1) * PAGE, np.uint8)
+    begin = -space.ctypes.data % PAGE
+    space[begin : begin + flat.size] = flat
+    return space[begin : begin + flat.size].view(stored(kind))
 
 
 def rounded(channels: int) -> int:

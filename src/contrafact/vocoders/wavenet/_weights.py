@@ -58,7 +58,7 @@ def pack(
     return Packed(
         table=padded(table, *table.shape[:2], residual).astype(total),
         skip_table=padded(skip_table, *skip_table.shape[:2], skip if len(skip_table) else 0).astype(total),
-        weights=np.concatenate([by_inputs(matrix, kind) for matrix in matrices]),
+        weights=by_inputs(matrices, kind),
         residual_bias=np.stack(x_bias).astype(total),
         skip_bias=skip_bias.astype(total),
         out_bias=np.asarray(out_bias, dtype=total),
