@@ -16,7 +16,7 @@ from contrafact.registry import VOCODERS  # noqa: E402
 from contrafact.representation import Representation  # noqa: E402
 from contrafact.training.export import plain  # noqa: E402
 from contrafact.vocoders.wavenet import Config, Network, build  # noqa: E402
-from contrafact.vocoders.wavenet._beam import search  # noqa: E402
+from contrafact.vocoders.wavenet._beam import follow, search  # noqa: E402
 from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
 from contrafact.vocoders.wavenet._segments import COMPARED, FADE, cross_fade, join, plan, seam  # noqa: E402
 from contrafact.vocoders.wavenet._vocoder import read_model  # noqa: E402
@@ -176,6 +176,17 @@ def test_a_beam_of_width_one_is_sampling(weights):
     plain = sampler.draw(heard, np.array([0]), 70, Draws(seed=4))[0]
     beam = search(sampler, heard, Draws(seed=4), 1, lambda *_: 0.0)
     np.testing.assert_array_equal(beam, plain)
+
+
+def test_all_beams_go_on_from_the_best_one(weights):
+    sampler, heard = read_model_path(weights).sampler(), features(30)[0]
+    sampler = replace(sampler, conditions=replace(sampler.conditions, hop=1))
+    state, best = sampler.start(3), np.full(3, 2)
+    sampler.draw(heard, np.zeros(3, np.int64), 13, Draws(seed=4), series=np.arange(3), state=state)
+    follow(state, 2, 3)
+    after = sampler.draw(heard, np.full(3, 13), 17, Draws(seed=4), series=best, state=state)
+    alone = sampler.draw(heard, np.array([0]), 30, Draws(seed=4), series=best[:1])
+    np.testing.assert_array_equal(after, np.repeat(alone[:, 13:], 3, axis=0))
 
 
 def test_wider_beams_come_nearer_to_the_features(weights):

@@ -1,6 +1,7 @@
 """WaveNet: constants of its paper's shape, causality, and cached generation against the whole network run anew."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,6 +141,8 @@ def test_the_upsampler_s_ways():
         {"upsampling": "transposed"},
         {"conditional": False},
         {"kernel": 3, "layers": 4},
+        {"cycle": 6},
+        {"kernel": 3, "cycle": 6},
         {"residual": 32, "skip": 64, "center": 0.0, "scale": 5.0},
     ],
     ids=lambda changes: "-".join(map(str, changes)) or "plain",
@@ -153,6 +156,19 @@ def test_cached_generation_equals_the_naive_network_in_double_precision(changes)
     cached = sampler_of(network).draw(features, np.array([0]), frames, Draws(temperature=0))
     np.testing.assert_array_equal(cached[0], naive)
     assert len(set(naive.tolist())) > 2
+
+
+@pytest.mark.parametrize("streams", [1, 2, 5])
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_what_past_taps_give_ahead_survives_calls_of_any_length(kernel, streams):
+    config = tiny(cycle=6, kernel=kernel)
+    sampler, features = sampler_of(lively(config)), features_of(config, 140)
+    sampler = replace(sampler, conditions=replace(sampler.conditions, hop=1))
+    firsts, state, at, parts = 10 * np.arange(streams), sampler.start(streams), 0, []
+    for count in (1, 7, 16, 3, 33, 30):
+        parts.append(sampler.draw(features, firsts + at, count, Draws(seed=1), state=state))
+        at += count
+    np.testing.assert_array_equal(np.hstack(parts), sampler.draw(features, firsts, at, Draws(seed=1)))
 
 
 def test_a_style_changes_the_samples_as_in_torch():

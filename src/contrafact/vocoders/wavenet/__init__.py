@@ -4,6 +4,7 @@
 Cached as in "Fast WaveNet" (Le Paine et al., 2016) and compiled: each layer keeps what it heard in a ring buffer, so a
 sample costs one pass through the layers. Changed against the papers: a song is cut into segments that are drawn as
 parallel streams; each begins early enough to forget its silent start, and neighbours are joined where they agree best;
+what a layer hears from the past is multiplied for several samples at once, as far ahead as its dilation lets it know;
 matrices are multiplied in float16, the precision in which weights are exported, where the processor can.
 Channel counts are not published; 64 and 256 are those of nv-wavenet's trained example.
 """

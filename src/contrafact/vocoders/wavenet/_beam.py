@@ -58,8 +58,10 @@ def search(
 def follow(state: State, best: int, beams: int) -> None:
     """Every stream remembers what the best one does."""
     state.history[:] = state.history[best]
-    queue = state.queue.reshape(-1, beams, state.z.size // beams)
-    queue[:] = queue[:, best : best + 1]
+    residual = state.z.size // beams
+    for memory, width in ((state.queue, residual), (state.pre, 2 * residual)):
+        held = memory.reshape(-1, beams, width)
+        held[:] = held[:, best : best + 1]
 
 
 def features_distance(representation: Representation, samples: Samples, wanted: NDArray[Any]) -> float:

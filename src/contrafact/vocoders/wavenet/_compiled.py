@@ -100,6 +100,7 @@ def _warm_up(module: ModuleType, kind: str) -> None:
     tiny = Packed(
         table=zeros((1, TILE, TILE), dtype),
         skip_table=zeros((0, 0, 0), dtype),
+        past=zeros(TILE * TILE * 2, stored(kind)),
         weights=zeros(TILE * TILE * 8, stored(kind)),
         residual_bias=zeros((1, TILE), dtype),
         skip_bias=zeros(TILE, dtype),

@@ -92,17 +92,17 @@ def choose(logits, at, classes, temperature, fraction, odds):  # type: ignore[no
 
 
 @njit(**RECKONING)
-def set_condition(out, rows, frame, share, streams, begin, width):  # type: ignore[no-untyped-def]
-    """out (streams, width) = that part of the frame's rows, with a share of the next frame's."""
+def add_condition(out, rows, frame, share, streams, begin, width):  # type: ignore[no-untyped-def]
+    """out (streams, width) += that part of the frame's rows, with a share of the next frame's."""
     following = min(frame + 1, len(rows) - 1)
     for s in range(streams):
         if share == 0:
             for j in range(width):
-                out[np.uint64(s * width + j)] = rows[frame, s, begin + j]
+                out[np.uint64(s * width + j)] += rows[frame, s, begin + j]
             continue
         for j in range(width):
             step = rows[following, s, begin + j] - rows[frame, s, begin + j]
-            out[np.uint64(s * width + j)] = rows[frame, s, begin + j] + share * step
+            out[np.uint64(s * width + j)] += rows[frame, s, begin + j] + share * step
 
 
 @njit(**RECKONING)
@@ -115,19 +115,16 @@ def add_look_up(out, width, table, history, streams):  # type: ignore[no-untyped
 
 
 @njit(**RECKONING)
-def pass_queue(heard, x, queue, base, residual, kernel, dilation, streams, time):  # type: ignore[no-untyped-def]
-    """heard[s] = what the layer heard ``dilation`` steps ago (and before), then x, which takes its place."""
-    span = (kernel - 1) * dilation
-    width = kernel * residual
-    for tap in range(kernel - 1):
-        slot = base + (time + tap * dilation) % span * streams * residual
-        for s in range(streams):
-            put(heard, s * width + tap * residual, queue, slot + s * residual, residual)
-    slot = base + time % span * streams * residual
-    for s in range(streams):
-        last = (s + 1) * width - residual
-        put(heard, last, x, s * residual, residual)
-        put(queue, slot + s * residual, heard, last, residual)
+def foresee(pre, queue, network, layer, time, streams, block):  # type: ignore[no-untyped-def]
+    """pre (block, streams, gates) = what a layer's past taps give for ``block`` steps, all of which the queue holds."""
+    residual, taps, dilation = network.residual_bias.shape[1], network.kernel - 1, network.dilations[layer]
+    gates, rows = 2 * residual, block * streams
+    at = layer * taps * residual * gates
+    pre[: rows * gates] = 0
+    for tap in range(taps):
+        slot = network.bases[layer] + (time + tap * dilation) % (taps * dilation)
+        heard = queue[slot * streams * residual :]
+        at = add_product(pre, gates, network.past, at, heard, residual, gates, residual, rows)
 
 
 @njit(**RECKONING)
@@ -158,15 +155,19 @@ def spread_vector(out, vector, streams):  # type: ignore[no-untyped-def]
 def run_layers(network, state, rows, frame, share, streams):  # type: ignore[no-untyped-def]
     """All gated layers for one step, from x to the skips' sum. Returns where further weights begin."""
     layers, residual = network.residual_bias.shape
-    kernel, skip, gates = network.kernel, len(network.skip_bias), 2 * residual
-    width = kernel * residual
-    x, heard, pre, z, skips, weights = state.x, state.heard, state.pre, state.z, state.skips, network.weights
+    skip, gates = len(network.skip_bias), 2 * residual
+    x, z, skips, weights, time = state.x, state.z, state.skips, network.weights, state.clock[0]
     at = 0
     for layer in range(layers):
-        base, dilation = network.bases[layer] * streams * residual, network.dilations[layer]
-        pass_queue(heard, x, state.queue, base, residual, kernel, dilation, streams, state.clock[0])
-        set_condition(pre, rows, frame, share, streams, layer * gates, gates)
-        at = add_product(pre, gates, weights, at, heard, width, gates, width, streams)
+        step = time % state.blocks[layer]
+        pre = state.pre[(state.begins[layer] + step) * streams * gates :]
+        if step == 0:
+            foresee(pre, state.queue, network, layer, time, streams, state.blocks[layer])
+        slot = network.bases[layer] + time % ((network.kernel - 1) * network.dilations[layer])
+        heard = state.queue[slot * streams * residual :]
+        put(heard, 0, x, 0, streams * residual)
+        add_condition(pre, rows, frame, share, streams, layer * gates, gates)
+        at = add_product(pre, gates, weights, at, heard, residual, gates, residual, streams)
         gate(pre, residual, streams)
         for s in range(streams):
             put(z, s * residual, pre, s * gates, residual)
@@ -182,7 +183,8 @@ def run_head(network, state, rows, frame, share, at, streams):  # type: ignore[n
     skip, codes, middle = len(network.skip_bias), len(network.out_bias), len(state.hidden) // streams
     rectify(state.skips)
     put(state.heard, 0, state.skips, 0, len(state.skips))
-    set_condition(state.hidden, rows, frame, share, streams, rows.shape[2] - middle, middle)
+    state.hidden[:] = 0
+    add_condition(state.hidden, rows, frame, share, streams, rows.shape[2] - middle, middle)
     at = add_product(state.hidden, middle, network.weights, at, state.heard, skip, middle, skip, streams)
     rectify(state.hidden)
     put(state.heard, 0, state.hidden, 0, len(state.hidden))

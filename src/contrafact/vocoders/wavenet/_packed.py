@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 TILE = 32  # outputs at a time: four registers of AVX2, two of AVX-512, one of AVX-512 in float16
+FORESEEN = 16  # steps, of all streams together, for which past taps are multiplied at once
 PAGE = 1 << 21  # bytes of a large page
 HALF = np.dtype(np.uint16)  # holds the bits of float16
 
@@ -29,9 +30,10 @@ class Packed(NamedTuple):
     Attributes:
         table: input rows, (taps, codes, residual): the last of ``taps`` codes takes the last.
         skip_table: the same for a connection from the input to the skips, (taps, codes, skip), or (0, 0, 0).
-        weights: all matrices (inputs, outputs), `stored`, in the order of their use: of each layer the convolution
-            (inputs are the taps from the oldest on, gates at half their size), the projections to the residual and to
-            the skips; then those of the head, skip to middle and middle to codes.
+        past: matrices (inputs, outputs), `stored`: the dilated convolutions' past taps, of each layer from the oldest
+            on, gates at half their size.
+        weights: the others in the order of their use: of each layer the convolution's last tap, the projections to the
+            residual and to the skips; then those of the head, skip to middle and middle to codes.
         residual_bias: (layers, residual).
         skip_bias: (skip,), of all layers together.
         out_bias: (codes,).
@@ -43,6 +45,7 @@ class Packed(NamedTuple):
 
     table: Array
     skip_table: Array
+    past: Array
     weights: Array
     residual_bias: Array
     skip_bias: Array
@@ -74,17 +77,24 @@ class State(NamedTuple):
     Attributes:
         history: (streams, taps), the last codes.
         queue: all layers' ring buffers.
+        blocks: (layers,), steps for which a layer's past taps are multiplied at once: they divide its dilation, so that
+            all of the block has been heard before it begins.
+        pre: what enters the gates, of each layer (block, streams, 2 residual), of which the past taps are known ahead;
+            layers with a block of one step share the first.
+        begins: (layers,), where a layer's part of ``pre`` begins, in steps.
         heard, z: what is multiplied, of the queue's kind.
-        x, pre, skips, hidden, logits, odds: what is summed.
+        x, skips, hidden, logits, odds: what is summed.
         clock: (1,), steps done.
     """
 
     history: Array
     queue: Array
+    blocks: Array
+    pre: Array
+    begins: Array
     heard: Array
     z: Array
     x: Array
-    pre: Array
     skips: Array
     hidden: Array
     logits: Array
@@ -104,6 +114,8 @@ def start(network: Packed, streams: int, silence: int, halves: bool) -> State:
     taps, codes, residual = network.table.shape
     skip, middle, kind = len(network.skip_bias), network.middle, summed(network.kind)
     multiplied = network.weights.dtype if halves else kind
+    blocks = np.gcd(network.dilations, 1 << max(1, FORESEEN // streams).bit_length() - 1)
+    ends = 1 + np.cumsum(np.where(blocks > 1, blocks, 0))
 
     def empty(size: int, kind: DTypeLike = kind) -> Array:
         return np.zeros(streams * size, dtype=kind)
@@ -111,10 +123,12 @@ def start(network: Packed, streams: int, silence: int, halves: bool) -> State:
     return State(
         history=np.full((streams, taps), silence, dtype=np.int64),
         queue=empty(network.memory * residual, multiplied),
-        heard=empty(max(network.kernel * residual, skip, middle), multiplied),
+        blocks=blocks,
+        pre=empty(int(ends[-1]) * 2 * residual),
+        begins=np.where(blocks > 1, ends - blocks, 0),
+        heard=empty(max(skip, middle), multiplied),
         z=empty(residual, multiplied),
         x=empty(residual),
-        pre=empty(2 * residual),
         skips=empty(skip),
         hidden=empty(middle),
         logits=empty(codes),

@@ -46,9 +46,12 @@ def pack(
     channels, _, kernel = stack["dilated.0.weight"].shape
     layers, residual, skip, middle = len(dilations), rounded(channels // 2), rounded(head.shape[1]), rounded(len(head))
     span = (kernel - 1) * np.array(dilations, dtype=np.int64)
+    past: list[Array] = []
     matrices: list[Array] = []
     for layer in range(layers):
-        matrices.append(_taps_in_a_row(_halves(stack[f"dilated.{layer}.weight"], residual), residual))
+        taps = padded(_halves(stack[f"dilated.{layer}.weight"], residual), 2 * residual, residual, kernel)
+        past += [taps[:, :, tap] for tap in range(kernel - 1)]
+        matrices.append(taps[:, :, -1])
         matrices.append(_square(stack, f"residual.{layer}.weight", residual, residual))
         matrices.append(_square(stack, f"skip.{layer}.weight", skip, residual))
     matrices += [padded(head, middle, skip), padded(out, CODES, middle)]
@@ -58,6 +61,7 @@ def pack(
     return Packed(
         table=padded(table, *table.shape[:2], residual).astype(total),
         skip_table=padded(skip_table, *skip_table.shape[:2], skip if len(skip_table) else 0).astype(total),
+        past=by_inputs(past, kind),
         weights=by_inputs(matrices, kind),
         residual_bias=np.stack(x_bias).astype(total),
         skip_bias=skip_bias.astype(total),
@@ -81,12 +85,6 @@ def _halves(values: Array, residual: int) -> Array:
     filtered, gated = np.split(values, 2)
     rest = values.shape[1:]
     return np.concatenate([padded(filtered, residual, *rest), padded(gated / 2, residual, *rest)])
-
-
-def _taps_in_a_row(weights: Array, residual: int) -> Array:
-    """(outputs, R, kernel) as (outputs, kernel * residual), the oldest tap first."""
-    outputs, _, kernel = weights.shape
-    return padded(weights, outputs, residual, kernel).transpose(0, 2, 1).reshape(outputs, kernel * residual)
 
 
 @dataclass(frozen=True)
