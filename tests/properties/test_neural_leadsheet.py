@@ -81,16 +81,20 @@ def tones() -> np.ndarray:
     return np.rint(32767 * np.array([sum(stems), *stems])).astype(np.int16)
 
 
-def item(network, song: Truth):
-    """What is true of them."""
-    return network.item_of(song, STEMS, tones().shape[1])
+def excerpts():
+    """The module that makes training examples, which needs torch."""
+    return pytest.importorskip("contrafact.leadsheets.neural._excerpts")
 
 
-def example(network, song: Truth, start: int, shift: int):
+def example(module, song: Truth, start: int, shift: int):
     """From ``start`` on, as recorded."""
-    margin = network._remix.MARGIN
-    sounds = np.pad(tones(), ((0, 0), (margin * HOP, 0)))[:, start * HOP :]
-    return network.Example(item(network, song), sounds, start, shift, take(network._remix))
+    sounds = np.pad(tones(), ((0, 0), (module._remix.MARGIN * HOP, 0)))[:, start * HOP :]
+    return module.Example(item(module, song), sounds, start, shift, take(module._remix))
+
+
+def item(module, song: Truth):
+    """What is true of the tones."""
+    return module.item_of(song, STEMS, tones().shape[1])
 
 
 def take(remix, gains_db=(0.0, -200.0, -200.0, -200.0, -200.0), **changes):
@@ -99,7 +103,7 @@ def take(remix, gains_db=(0.0, -200.0, -200.0, -200.0, -200.0), **changes):
 
 
 def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    module = excerpts()
     song = truth()
     up = replace(
         song,
@@ -108,8 +112,8 @@ def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
         melody_hz=(song.melody_hz * 2 ** (2 / 12)).astype(np.float32),
         notes=song.notes + np.array([0, 0, 2, 0]),
     )
-    moved = network.examples([example(network, song, 40, 2)], 300, 0, "cpu")
-    there = network.examples([example(network, up, 40, 0)], 300, 0, "cpu")
+    moved = module.examples([example(module, song, 40, 2)], 300, 0, "cpu")
+    there = module.examples([example(module, up, 40, 0)], 300, 0, "cpu")
     for name in ("strokes", "chord", "bass", "key", "melody", "notes", "onsets"):
         np.testing.assert_array_equal(moved[name], there[name], err_msg=name)
     np.testing.assert_allclose(moved["melody_off"], there["melody_off"], atol=1e-4)
@@ -118,9 +122,9 @@ def test_a_transposed_example_is_that_of_the_transposed_song() -> None:
 
 
 def test_what_lies_beyond_an_excerpt_is_no_target() -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    module = excerpts()
     last = frame_count(tones().shape[1]) - 100
-    found = network.examples([example(network, truth(), last, 0)], 300, 0, "cpu")
+    found = module.examples([example(module, truth(), last, 0)], 300, 0, "cpu")
     assert {len(v[0]) for v in found.values()} == {300}
     for name in ("chord", "bass", "key", "melody"):
         assert (found[name][0, 100:] == _labels.UNKNOWN).all()
@@ -129,9 +133,9 @@ def test_what_lies_beyond_an_excerpt_is_no_target() -> None:
 
 
 def test_an_example_looks_as_the_reader_will_see_it() -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    module = excerpts()
     count = frame_count(tones().shape[1])
-    found = network.examples([example(network, truth(), 0, 0)], count, 0, "cpu")
+    found = module.examples([example(module, truth(), 0, 0)], count, 0, "cpu")
     pitch, mel = spectra(tones()[0] / np.float32(32767))
     np.testing.assert_allclose(found["pitch"][0], pitch, atol=0.02)
     np.testing.assert_allclose(found["mel"][0], mel, atol=0.02)
@@ -146,9 +150,8 @@ def levels_db(sound: np.ndarray) -> np.ndarray:
 
 
 def test_stems_are_mixed_as_a_take_says() -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    remix = excerpts()._remix
     torch = pytest.importorskip("torch")
-    remix = network._remix
     sounds = torch.from_numpy(tones())[None, :, : 8 * 22_050] / 32767
     noise = torch.randn(1, sounds.shape[-1], generator=torch.Generator().manual_seed(0))
 
@@ -174,11 +177,11 @@ def test_stems_are_mixed_as_a_take_says() -> None:
 
 
 def test_parts_that_are_silent_are_no_targets() -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
-    off, song = network._remix.SILENT_DB, item(network, truth())
+    module = excerpts()
+    off, song = module._remix.SILENT_DB, item(module, truth())
 
     def target(*gains_db: float) -> dict:
-        return network.target(network.Example(song, tones(), 0, 0, take(network._remix, gains_db)), COUNT)
+        return module.target(song, take(module._remix, gains_db), 0, 0, COUNT)
 
     whole, lead, band = target(0, off, off, off, off), target(off, off, off, off, 0), target(off, 0, 0, 0, off)
     assert {name: v.tolist() for name, v in whole.items()} == {
@@ -195,8 +198,7 @@ def test_parts_that_are_silent_are_no_targets() -> None:
 
 
 def test_draws_of_mixes_reach_all_that_they_may() -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
-    remix = network._remix
+    remix = excerpts()._remix
     draw = np.random.default_rng(0)
     takes = [remix.draw(draw, STEMS) for _ in range(4000)]
     recorded = np.array([t.gains_db[0] == 0 for t in takes])
@@ -238,15 +240,15 @@ def prepared(folder, rate: int = 22_050, stems: tuple[str, ...] = STEMS, has_tru
 
 
 def test_batches_are_drawn_from_all_excerpts_places_and_pitches(tmp_path) -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    module = excerpts()
     folder = prepared(tmp_path)
-    source = network.Excerpts(network.Data(str(folder), frames=200))
+    source = module.Excerpts(str(folder), 200)
     first, again, other = (source.batch(Draws(0, step), 3) for step in (0, 0, 1))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name], err_msg=name)
     assert any((first[name] != other[name]).any() for name in first)
     drawn = [source._draw(Draws(0, 0).generator(slot)) for slot in range(200)]
-    assert {e.shift for e in drawn} == set(range(-network.SHIFT, network.SHIFT + 1))
+    assert {e.shift for e in drawn} == set(range(-module.SHIFT, module.SHIFT + 1))
     starts = np.array([e.start for e in drawn])
     assert starts.min() < 20
     assert starts.max() > frame_count(tones().shape[1]) - 220
@@ -258,9 +260,9 @@ def test_batches_are_drawn_from_all_excerpts_places_and_pitches(tmp_path) -> Non
 
 @pytest.mark.parametrize("wrong", [{"rate": 16_000}, {"stems": ("a", "b", "c", "d")}, {"has_truth": False}])
 def test_other_data_is_refused(wrong: dict, tmp_path) -> None:
-    network = pytest.importorskip("contrafact.leadsheets.neural.network")
+    module = excerpts()
     with pytest.raises(InputError, match="contrafact prepare leadsheet"):
-        network.Excerpts(network.Data(str(prepared(tmp_path, **wrong)), frames=200)).batch(Draws(0, 0), 1)
+        module.Excerpts(str(prepared(tmp_path, **wrong)), 200).batch(Draws(0, 0), 1)
 
 
 def test_readers_have_their_own_melody() -> None:

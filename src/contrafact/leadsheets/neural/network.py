@@ -1,55 +1,41 @@
-"""The network, its losses and its training data."""
+"""The network and its losses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from contrafact.audio import ANALYSIS_RATE
-from contrafact.data.shards import Shards
-from contrafact.data.truth import PARTS, Truth, rolls
-from contrafact.errors import InputError
-from contrafact.leadsheets.neural import Config, _remix
+from contrafact.leadsheets.neural import Config
 from contrafact.leadsheets.neural._activations import OUTPUTS
+from contrafact.leadsheets.neural._excerpts import Excerpts
 from contrafact.leadsheets.neural._labels import (
     BASSES,
     CHORDS,
     KEYS,
     LOWEST_MELODY,
     MELODY_PITCHES,
-    NO_CHORD,
     NOTES,
     REST,
     STROKES,
     UNKNOWN,
-    labels_of,
 )
 from contrafact.leadsheets.neural._spectra import (
     BINS,
     BINS_PER_SEMITONE,
-    FRAME_RATE,
-    HOP,
     LOWEST,
     MEL,
     SEMITONES,
-    frame_count,
 )
-from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Networks, Player
 
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8)
-PITCHED = PARTS[:3]  # whose notes are told
-SHIFT = 2  # largest transposition of an example, in semitones
 FOLDED = 4  # numbers by which a semitone is told to the time side
 
 
@@ -194,169 +180,13 @@ def harmonics(pitch: Tensor) -> Tensor:
     return split.permute(0, 1, 4, 2, 3).flatten(1, 2)
 
 
-@dataclass(frozen=True)
-class Item:
-    """What is true of an excerpt.
-
-    Attributes:
-        stems: names of its stems.
-        key: class of the key, or `UNKNOWN`.
-        labels: by the names of `_labels.Labels`, (frames, ...); of notes and onsets, bit k stands for ``PITCHED[k]``.
-    """
-
-    stems: tuple[str, ...]
-    key: int
-    labels: dict[str, Tensor]
-
-
-def item_of(truth: Truth, stems: tuple[str, ...], samples: int) -> Item:
-    """The truth of an excerpt of ``samples`` samples, with these stems."""
-    count = frame_count(samples)
-    found = labels_of(truth, count)
-    bits = np.zeros((2, count, NOTES), np.uint8)
-    for k, part in enumerate(PITCHED):
-        of_part = truth.notes[truth.notes[:, 3] == PARTS.index(part)]
-        bits |= np.stack(rolls(of_part, FRAME_RATE, count)) * np.uint8(1 << k)
-    arrays = {
-        "strokes": found.strokes,
-        "chord": found.chord,
-        "bass": found.bass,
-        "melody": found.melody,
-        "melody_off": found.melody_off,
-        "notes": bits[0],
-        "onsets": bits[1],
-    }
-    return Item(stems, int(found.key), {name: torch.from_numpy(values) for name, values in arrays.items()})
-
-
-class Excerpts:
-    """Stretches of the excerpts of a prepared folder, mixed anew and a little higher or lower at random; mixed and
-    looked at where there is an accelerator, if there is one.
-
-    Raises:
-        InputError: the folder holds no prepared songs, or others than `contrafact prepare leadsheet` makes.
-    """
-
-    def __init__(self, data: Data) -> None:
-        self._shards, self._data = Shards(Path(data.folder)), data
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._known: dict[int, Item] = {}
-        stems = {self._shards.stem_names(index) for index in range(len(self._shards))}
-        if self._shards.sample_rate != ANALYSIS_RATE or len(stems) > 1 or not set().union(*stems) <= set(PARTS):
-            raise _other_data(data.folder)
-
-    def __len__(self) -> int:
-        return len(self._shards)
-
-    def item(self, index: int) -> Item:
-        """What is true of an excerpt, by number."""
-        if index not in self._known:
-            arrays = self._shards.arrays(index)
-            if not arrays:
-                raise _other_data(self._data.folder)
-            stems, samples = self._shards.stem_names(index), self._shards.samples(index)
-            self._known[index] = item_of(Truth.of_arrays(arrays), stems, samples)
-        return self._known[index]
-
-    def batch(self, draws: Draws, size: int) -> dict[str, Tensor]:
-        """Named tensors: both images, and targets as `_labels.Labels` names them."""
-        if not len(self._shards):
-            return {}
-        drawn = [self._draw(draws.generator(slot)) for slot in range(size)]
-        return examples(drawn, self._data.frames, draws.torch_seed("noise"), self._device)
-
-    def _draw(self, draw: np.random.Generator) -> Example:
-        index = int(draw.integers(len(self)))
-        item = self.item(index)
-        start = int(draw.integers(max(1, len(item.labels["chord"]) - self._data.frames + 1)))
-        shift, take = int(draw.integers(-SHIFT, SHIFT + 1)), _remix.draw(draw, item.stems)
-        begin = (start - _remix.MARGIN) * HOP
-        length = (self._data.frames + 2 * _remix.MARGIN) * HOP
-        sounds = self._shards.recorded(index, max(0, begin), length - max(0, -begin))
-        return Example(item, np.pad(sounds, ((0, 0), (max(0, -begin), 0))), start, shift, take)
-
-
-def _other_data(folder: str) -> InputError:
-    return InputError(
-        "DATA_OTHER",
-        f"{folder} does not hold songs at {ANALYSIS_RATE} Hz with their truth, all with the same stems.",
-        "Make it with contrafact prepare leadsheet.",
-    )
-
-
-@dataclass(frozen=True)
-class Example:
-    """An excerpt's recording and stems from `_remix.MARGIN` frames before ``start`` on, (1 + stems, time) int16; by how
-    many semitones they are moved; and how they are mixed."""
-
-    item: Item
-    sounds: NDArray[np.int16]
-    start: int
-    shift: int
-    take: _remix.Take
-
-
-def examples(drawn: Sequence[Example], frames: int, seed: int, device: torch.device) -> dict[str, Tensor]:
-    """The examples as a batch of ``frames`` frames each; what lies beyond an excerpt is silent and no target."""
-    length = (frames + 2 * _remix.MARGIN) * HOP
-    sounds = torch.zeros((len(drawn), len(drawn[0].sounds), length), device=device)
-    for row, e in zip(sounds, drawn, strict=True):
-        row[:, : e.sounds.shape[1]] = torch.from_numpy(e.sounds[:, :length]).to(device) / 32767
-    noise = torch.randn((len(drawn), length), generator=torch.Generator(device).manual_seed(seed), device=device)
-    mix = _remix.mixed(sounds, [e.take for e in drawn], noise)
-    heard_db = torch.tensor([e.take.heard_db for e in drawn], device=device)
-    pitch, mel = _remix.images(mix, frames, heard_db)
-    targets = [target(e, frames) for e in drawn]
-    return {
-        "pitch": _remix.transposed(pitch, np.array([e.shift for e in drawn]) * BINS_PER_SEMITONE),
-        "mel": mel,
-        **{name: torch.stack([t[name] for t in targets]) for name in targets[0]},
-    }
-
-
-def target(example: Example, frames: int) -> dict[str, Tensor]:
-    """What the network should answer: transposed, without the parts that do not sound, padded to ``frames`` frames."""
-    item, take, shift = example.item, example.take, example.shift
-    there = {name: values[example.start : example.start + frames] for name, values in item.labels.items()}
-    sounding = [k for k, part in enumerate(PITCHED) if not item.stems or take.has(item.stems, part)]
-    chord, bass, melody, strokes = (there[name] for name in ("chord", "bass", "melody", "strokes"))
-    key = item.key if item.key == UNKNOWN else 12 * (item.key // 12) + (item.key + shift) % 12
-    found = {
-        "strokes": strokes,
-        "chord": torch.where(chord == NO_CHORD, NO_CHORD, 12 * (chord // 12) + (chord + shift) % 12),
-        "bass": torch.where(bass == BASSES - 1, BASSES - 1, (bass + shift) % 12),
-        "key": torch.full_like(chord, key),
-        "melody": torch.where((melody == REST) | (melody + shift < 0) | (melody + shift >= REST), REST, melody + shift),
-        "melody_off": there["melody_off"],
-    }
-    if PITCHED.index("melody") not in sounding:
-        found["melody"] = torch.full_like(melody, REST)
-        found["strokes"] = strokes * torch.tensor([1.0, 1.0, 0.0])
-    if PITCHED.index("harmony") not in sounding:
-        found["chord"] = torch.full_like(chord, UNKNOWN)
-    if PITCHED.index("bass") not in sounding:
-        found["bass"] = torch.full_like(bass, UNKNOWN)
-    heard = sum(1 << k for k in sounding)
-    for name in ("notes", "onsets"):
-        roll = ((there[name] & heard) > 0).float().roll(shift, dims=1)
-        roll[:, : max(0, shift)] = 0
-        roll[:, NOTES + min(0, shift) :] = 0
-        found[name] = roll
-    missing = frames - len(chord)
-    unknown = {"chord": UNKNOWN, "bass": UNKNOWN, "key": UNKNOWN, "melody": UNKNOWN}
-    return {
-        name: functional.pad(v, (0, 0) * (v.ndim - 1) + (0, missing), value=unknown.get(name, 0))
-        for name, v in found.items()
-    }
-
-
 def make_source(config: Config, data: Data) -> Excerpts:
     """Training data.
 
     Raises:
-        InputError: the folder holds no prepared songs.
+        InputError: as `Excerpts`.
     """
-    return Excerpts(data)
+    return Excerpts(data.folder, data.frames)
 
 
 def losses(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
