@@ -258,6 +258,18 @@ def test_batches_are_drawn_from_all_excerpts_places_and_pitches(tmp_path) -> Non
         np.testing.assert_allclose(levels_db(late.sounds[1 + k] / 32767).argmax(), k, err_msg=STEMS[k])
 
 
+def test_examples_are_made_where_the_draws_say(tmp_path, monkeypatch) -> None:
+    """Whether there is an accelerator or not."""
+    module, torch = excerpts(), pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    source = module.Excerpts(str(prepared(tmp_path)), 100)
+    assert {v.device.type for v in source.batch(Draws(0, 0), 1).values()} == {"cpu"}
+    asked = []
+    monkeypatch.setattr(module, "examples", lambda drawn, frames, seed, device: asked.append(device) or {})
+    source.batch(Draws(0, 0, 1, "cuda:1"), 1)
+    assert asked == [torch.device("cuda:1")]
+
+
 @pytest.mark.parametrize("wrong", [{"rate": 16_000}, {"stems": ("a", "b", "c", "d")}, {"has_truth": False}])
 def test_other_data_is_refused(wrong: dict, tmp_path) -> None:
     module = excerpts()

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -321,6 +322,36 @@ def test_draws_differ_by_seed_step_rank_and_slot_and_repeat() -> None:
     assert len(set(every)) == len(every)
     assert Draws(3, 4).generator("x").random() == Draws(3, 4).generator("x").random()
     assert Draws(3, 4).torch_seed("x") != Draws(3, 5).torch_seed("x")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_sources_are_told_where_their_process_learns(device: str) -> None:
+    """Process 1 of several, on an accelerator or not."""
+    told = []
+
+    class Source:
+        def batch(self, draws: Draws, size: int) -> dict:
+            told.append(draws)
+            return {}
+
+    accelerator = SimpleNamespace(device=torch.device(device), process_index=1, prepare=lambda network: network)
+    state = loop.State(toy.make_game(toy.Config(), toy.Training()), {}, recipe.Loop(), torch.device("cpu"))
+    loop._Run(made(loop={"seed": 3}), Path(), Source(), state, accelerator, print, [])._batch(7)
+    assert told == [Draws(3, 7, 1, device)]
+
+
+def test_a_recipe_for_the_processor_leaves_the_accelerator_alone(tmp_path, monkeypatch) -> None:
+    """Where there is one."""
+    told, batch = [], toy.Tones.batch
+
+    def noted(source: toy.Tones, draws: Draws, size: int) -> dict:
+        told.append(draws.device)
+        return batch(source, draws, size)
+
+    monkeypatch.setattr(toy.Tones, "batch", noted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    train(tmp_path / "run")
+    assert set(told) == {"cpu"}
 
 
 def test_an_unwritable_folder_is_a_typed_error(tmp_path) -> None:

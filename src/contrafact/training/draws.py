@@ -16,11 +16,13 @@ class Draws:
         seed: of the run.
         step: number of steps done before this one.
         rank: number of the process where several train together.
+        device: where it learns, as torch names it; examples may be made there.
     """
 
     seed: int
     step: int
     rank: int = 0
+    device: str = "cpu"
 
     def generator(self, slot: int | str) -> np.random.Generator:
         """The generator of a slot: a place in the batch, or a name such as a player's."""

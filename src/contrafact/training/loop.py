@@ -33,7 +33,7 @@ from contrafact.training.checkpoint import Checkpoint
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Game, Networks, Source
 from contrafact.training.logs import Logs, Report
-from contrafact.training.recipe import Method, Recipe, refuse_changes, resolved, settings
+from contrafact.training.recipe import Loop, Method, Recipe, refuse_changes, resolved, settings
 from contrafact.training.state import State, parameters
 
 RECIPE = "recipe.json"
@@ -80,8 +80,8 @@ def train(method: Method, recipe: Recipe, run: Path, *, resume: bool = False, te
     config, training, data = settings(recipe, method)
     loop = recipe.loop
     source: Source = method.network.make_source(config, data)
-    _refuse_nothing(source.batch(Draws(loop.seed, 0), loop.batch_size))
     accelerator = Accelerator(cpu=loop.device == "cpu", mixed_precision=loop.precision)
+    _refuse_nothing(source.batch(_draws(loop, 0, accelerator), loop.batch_size))
     torch.backends.cudnn.benchmark = True  # batches have one shape; on an accelerator bits depend on what is fastest
     torch.manual_seed(Draws(loop.seed, 0).torch_seed("weights"))
     state = State(method.network.make_game(config, training), recipe.players, loop, accelerator.device)
@@ -156,12 +156,12 @@ class _Run:
 
     def _batch(self, step: int) -> Batch:
         """A step's batch, which is made while the step before is computed."""
-        draws = Draws(self._loop.seed, step, self._accelerator.process_index)
-        return _tensors(self._source.batch(draws, self._loop.batch_size), step, self._accelerator.device)
+        batch = self._source.batch(_draws(self._loop, step, self._accelerator), self._loop.batch_size)
+        return _tensors(batch, step, self._accelerator.device)
 
     def _step(self, step: int, batch: Batch, tally: _Tally) -> None:
         """All moves of one step, and the averages."""
-        draws = Draws(self._loop.seed, step, self._accelerator.process_index)
+        draws = _draws(self._loop, step, self._accelerator)
         for name in self._state.game.players:
             if self._state.settings[name].moves(step):
                 torch.manual_seed(draws.torch_seed(name))
@@ -222,6 +222,11 @@ class _Run:
         """Keep the weights from before a step that failed, unless one of its players has moved already."""
         if step > saved and not self._moved:
             self._save(step)
+
+
+def _draws(loop: Loop, step: int, accelerator: Accelerator) -> Draws:
+    """This process's draws of a step."""
+    return Draws(loop.seed, step, accelerator.process_index, str(accelerator.device))
 
 
 def _view(game: Game, player: str, prepared: dict[str, Any]) -> Networks:

@@ -25,7 +25,7 @@ SHIFT = 2  # largest transposition of an example, in semitones
 
 class Excerpts:
     """Stretches of the excerpts of a prepared folder, mixed anew and a little higher or lower at random; mixed and
-    looked at where there is an accelerator, if there is one.
+    looked at on the device that learns.
 
     Args:
         folder: of `contrafact prepare leadsheet`.
@@ -37,7 +37,6 @@ class Excerpts:
 
     def __init__(self, folder: str, frames: int) -> None:
         self._shards, self._folder, self._frames = Shards(Path(folder)), folder, frames
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._known: dict[int, Item] = {}
         stems = {self._shards.stem_names(index) for index in range(len(self._shards))}
         if self._shards.sample_rate != ANALYSIS_RATE or len(stems) > 1 or not set().union(*stems) <= set(PARTS):
@@ -61,7 +60,7 @@ class Excerpts:
         if not len(self._shards):
             return {}
         drawn = [self._draw(draws.generator(slot)) for slot in range(size)]
-        return examples(drawn, self._frames, draws.torch_seed("noise"), self._device)
+        return examples(drawn, self._frames, draws.torch_seed("noise"), torch.device(draws.device))
 
     def _draw(self, draw: np.random.Generator) -> Example:
         index = int(draw.integers(len(self)))
