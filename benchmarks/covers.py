@@ -31,7 +31,8 @@ import psutil
 import soundfile
 
 from contrafact.audio import ANALYSIS_RATE
-from contrafact.cover import arrange, hear, leadsheet, transcribe
+from contrafact.cover import arrange, leadsheet, transcribe
+from contrafact.hearing import hear
 from contrafact.mixer import mix
 from contrafact.registry import RENDERERS
 from contrafact.renderers._attack import struck_early

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from contrafact.audio import ANALYSIS_RATE
-from contrafact.cover import arrange, hear, leadsheet, transcribe
+from contrafact.cover import arrange, leadsheet, transcribe
+from contrafact.hearing import hear
 from contrafact.metrics import timing
 from contrafact.metrics.content import shared_beats
 from contrafact.registry import RENDERERS

@@ -19,7 +19,7 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact import cover
+from contrafact import cover, hearing
 from contrafact.audio import ANALYSIS_RATE
 from contrafact.data.corpus import data_folder
 from contrafact.leadsheet import MelodyNote
@@ -79,10 +79,10 @@ def moved(melody: tuple[MelodyNote, ...], offset_s: float) -> list[MelodyNote]:
 
 def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, float]]:
     """Figures of `leadsheet.melody_scores` by reader."""
-    with cover.heard(voice) as sound:
+    with hearing.heard(voice) as sound:
         truth = fundamental(sound.analysis.samples[0])
     found = {PERFECT: melody_scores(truth, as_notes(truth))}
-    with cover.heard(mix) as sound:
+    with hearing.heard(mix) as sound:
         for reader in READERS:
             settings = Settings(reader=reader)
             notes = cover.transcribe(sound, settings)

@@ -168,9 +168,9 @@ def transcribe(
     tempo: Tempo = DEFAULTS.tempo_bpm,
 ) -> None:
     """Write down all notes of a song as MIDI, on its beats and bars."""
-    from contrafact.cover import heard
     from contrafact.cover import leadsheet as read_sheet
     from contrafact.cover import transcribe as hear_notes
+    from contrafact.hearing import heard
     from contrafact.midi import write_midi
 
     _suffix(out, ".mid")
@@ -191,10 +191,10 @@ def leadsheet(
     json_lines: Lines = False,
 ) -> None:
     """Write a song's lead sheet: beats, key, chords, melody, form."""
-    from contrafact.cover import heard
     from contrafact.cover import leadsheet as read_sheet
     from contrafact.cover import transcribe as hear_notes
     from contrafact.files import write_text
+    from contrafact.hearing import heard
     from contrafact.leadsheet import to_json
     from contrafact.musicxml import write_leadsheet
     from contrafact.report.facts import doubts

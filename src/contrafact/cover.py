@@ -8,12 +8,10 @@ Each arrow is also a verb of its own: `transcribe`, `leadsheet`, `arrange`, `ren
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -24,14 +22,16 @@ import numpy as np
 
 from contrafact import cache, style, weights
 from contrafact.arrangers._contract import Arrangement
-from contrafact.audio import ANALYSIS_RATE, COMPACT, Audio, Recording, SoundFile, Writer
-from contrafact.decoding import MAX_S, Source, open_recording
+from contrafact.audio import ANALYSIS_RATE, COMPACT, Recording, SoundFile, Writer
+from contrafact.clock import Clock, Progress
+from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.files import write_text
+from contrafact.hearing import Heard, hear, played
 from contrafact.inputs import open_input, sha256
 from contrafact.leadsheet import WRITTEN_BY, LeadSheet, from_json, to_json
 from contrafact.midi import is_midi, read_midi, write_midi
-from contrafact.mixer import Channel, Mixed, Room, mix
+from contrafact.mixer import Mixed, mix
 from contrafact.musicxml import write_leadsheet, write_score
 from contrafact.registry import ARRANGERS, LEADSHEETS, RENDERERS, TRANSCRIBERS
 from contrafact.renderers._attack import struck_early
@@ -48,19 +48,7 @@ from contrafact.transcribers._painted import painted
 from contrafact.workplace import Workplace, changed_covers, finished, read_report, safe_name, target_folder, workplace
 
 DEFAULTS = Settings()
-TAIL_S = 2.0
 MAX_SHEET_BYTES = 64 << 20
-Progress = Callable[[str, float], None]
-# the stages, and the share of the whole job that each takes on two cores
-STAGES = {
-    "decode": 0.05,
-    "transcribe": 0.18,
-    "lead sheet": 0.22,
-    "arrange": 0.02,
-    "render": 0.1,
-    "mix": 0.37,
-    "report": 0.06,
-}
 
 
 @dataclass(frozen=True)
@@ -87,25 +75,6 @@ class Cover:
             for folder in self.changed
         )
         return [*(w["message"] for w in self.report["warnings"]), *left]
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A song as the stages take it in.
-
-    Attributes:
-        digest: SHA-256 of the file.
-        source: the decoded recording, its tags and warnings.
-        analysis: the same in mono at `ANALYSIS_RATE`.
-        score: the notes of a MIDI file; None for recordings, which are transcribed.
-        played_by: the soundfont that played a MIDI file, "" for recordings.
-    """
-
-    digest: str
-    source: Source
-    analysis: Audio
-    score: Score | None = None
-    played_by: str = ""
 
 
 def cover(
@@ -227,20 +196,6 @@ def check(settings: Settings, edited: Path | None = None, songs: Sequence[Path] 
             TRANSCRIBERS.module(LEADSHEETS.module(settings.reader).TRANSCRIBER).network()
 
 
-def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "", digest: str = "") -> Heard:
-    """Decode a recording, or read a MIDI file and play it, into the folder ``scratch``."""
-    score = None
-    if is_midi(song):
-        score = read_midi(song)
-        source = _play(song, score, scratch, soundfont)
-    else:
-        source = open_recording(song, scratch)
-    recording = _cut(source.recording, preview_s)
-    source = Source(recording, source.tags, source.warnings, source.format)
-    played_by = soundfont_id(soundfont) if score else ""
-    return Heard(digest or sha256(song), source, recording.mono(ANALYSIS_RATE), score, played_by)
-
-
 def transcribe(
     heard: Heard, settings: Settings = DEFAULTS, told: Callable[[float], None] = lambda share: None
 ) -> Transcription:
@@ -297,11 +252,10 @@ def render(score: Score, path: Path, soundfont: str = "") -> None:
         OutputError, MissingError: see `mixer.mix` and `renderers.soundfont`.
     """
     with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
-        played = _play_parts(score, Path(scratch), soundfont)
-        source = open_recording(played.cover, Path(scratch))
+        recording = played(score, Path(scratch), soundfont).recording
         format = cast(Format, path.suffix.lower().removeprefix("."))
-        with Writer(path, source.recording.sample_rate, 2, format) as writer:
-            for block in source.recording.blocks():
+        with Writer(path, recording.sample_rate, 2, format) as writer:
+            for block in recording.blocks():
                 writer.write(block)
 
 
@@ -340,13 +294,6 @@ def read_leadsheet(path: Path) -> LeadSheet:
     return from_json(_text_of(path))
 
 
-@contextmanager
-def heard(song: Path) -> Iterator[Heard]:
-    """A song decoded into a temporary folder, for single stages."""
-    with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
-        yield hear(song, Path(scratch))
-
-
 def _text_of(path: Path) -> str:
     try:
         with open_input(path) as file:
@@ -373,30 +320,6 @@ def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:
             "Give the lead sheet of this song (with --preview: one made with the same preview).",
         )
     return sheet
-
-
-def _play(song: Path, score: Score, scratch: Path, soundfont: str) -> Source:
-    """A MIDI file as a recording, played by the soundfont."""
-    played = _play_parts(score, scratch, soundfont)
-    source = open_recording(played.cover, scratch)
-    return Source(source.recording, {"title": song.stem}, source.warnings, "MIDI")
-
-
-def _play_parts(score: Score, scratch: Path, soundfont: str) -> Mixed:
-    duration_s = min(score.end_s + TAIL_S, MAX_S)  # a file of the greatest length has no room for a tail
-    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, duration_s)
-    folder = scratch / "played"
-    folder.mkdir()
-    return mix(parts, {name: Channel() for name in parts}, Room(), folder)
-
-
-def _cut(recording: Recording, preview_s: float) -> Recording:
-    """The first ``preview_s`` seconds (0: all); the file on disk is ours, and is cut with it."""
-    frames = round(preview_s * recording.sample_rate)
-    if not preview_s or frames >= recording.frames:
-        return recording
-    os.truncate(recording.path, frames * recording.channels * 4)
-    return replace(recording, frames=frames)
 
 
 def _load_ahead() -> None:
@@ -453,22 +376,3 @@ def _write_scores(folder: Path, original: LeadSheet, arrangement: Arrangement, t
     write_leadsheet(original, folder / "leadsheet.musicxml", title)
     write_score(arrangement.sheet, arrangement.score, folder / "cover.musicxml", title)
     write_midi(replace(arrangement.score, grid=arrangement.sheet.grid), folder / "cover.mid")
-
-
-class Clock:
-    """Times the stages and tells how far the job is."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.timings: dict[str, float] = {}
-        self.started = time.perf_counter()
-        self._progress = progress
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[Callable[[float], None]]:
-        """Times the block, which may tell the share of the stage that is done, 0 to 1."""
-        before = sum(STAGES[s] for s in self.timings)
-        self._progress(stage, before)
-        self.started = time.perf_counter()
-        yield lambda share: self._progress(stage, before + share * STAGES[stage])
-        self.timings[stage] = round(time.perf_counter() - self.started, 3)
-        self._progress(stage, before + STAGES[stage])

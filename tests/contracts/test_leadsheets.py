@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.conftest import BARS, BEAT_S, TUNE
 
-from contrafact import cover
+from contrafact import hearing
 from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import LeadSheet, MelodyNote, to_json
@@ -39,7 +39,7 @@ def read(name: str, audio: Audio, score: Score | None = None) -> LeadSheet:
 
 @pytest.fixture(scope="module")
 def band(band_recording: Path) -> Audio:
-    with cover.heard(band_recording) as sound:
+    with hearing.heard(band_recording) as sound:
         return sound.analysis
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contrafact import cache, cover
+from contrafact import cache, cover, hearing
 from contrafact.audio import Audio
 from contrafact.score import Note, Part, Score, Transcription
 from contrafact.settings import Settings
@@ -80,7 +80,7 @@ def test_a_key_follows_input_settings_and_source(monkeypatch: pytest.MonkeyPatch
 def test_another_tempo_is_another_lead_sheet(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 220_500)).astype(np.float32)
     Audio(noise, 22_050).write(tmp_path / "song.wav")
-    song, notes = cover.hear(tmp_path / "song.wav", tmp_path / "work"), painted(Score(()), 10.0)
+    song, notes = hearing.hear(tmp_path / "song.wav", tmp_path / "work"), painted(Score(()), 10.0)
     asked = [100.0, 150.0, 100.0]
     found = [cover.leadsheet(song, notes, Settings(reader="heuristic", tempo_bpm=t)).tempo_bpm for t in asked]
     assert found == pytest.approx(asked, rel=0.15)

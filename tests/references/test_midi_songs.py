@@ -11,7 +11,7 @@ import pretty_midi
 import pytest
 from tests.conftest import BARS, BEAT_S, band_score
 
-from contrafact import cover
+from contrafact import cover, hearing
 from contrafact.data import corpus, pop909
 from contrafact.decoding import MAX_S
 from contrafact.errors import MissingError
@@ -146,7 +146,7 @@ def test_a_preview_has_the_beginning_of_the_melody_only() -> None:
 
 def sheet_of(path: Path) -> LeadSheet:
     try:
-        with cover.heard(path) as song:
+        with hearing.heard(path) as song:
             return cover.leadsheet(song, cover.transcribe(song))
     except MissingError as error:
         pytest.skip(str(error))
@@ -195,7 +195,7 @@ def test_a_file_of_the_greatest_length_is_played_to_its_end(end_s, played_s, tmp
         asked.append(duration_s)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cover, "RENDERERS", SimpleNamespace(build=lambda name, **settings: played))
+    monkeypatch.setattr(hearing, "RENDERERS", SimpleNamespace(build=lambda name, **settings: played))
     with pytest.raises(KeyboardInterrupt):
         cover.render(Score((Part("piano", 0, (Note(end_s - 1, 1.0, 60, 80),)),)), tmp_path / "x.wav")
     assert asked == [played_s]

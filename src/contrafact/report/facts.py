@@ -35,7 +35,7 @@ from contrafact.workplace import Workplace
 
 if TYPE_CHECKING:
     from contrafact.arrangers._contract import Arrangement
-    from contrafact.cover import Heard
+    from contrafact.hearing import Heard
 
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth", "mir_eval")
 QUIETEST_LUFS = -70.0

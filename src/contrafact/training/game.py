@@ -26,8 +26,8 @@ class Source(Protocol):
     """Training data: any step's batch at any time."""
 
     def batch(self, draws: Draws, size: int) -> Mapping[str, NDArray[Any] | Tensor]:
-        """``size`` examples as named arrays, or tensors anywhere, as on ``draws.device``; the same for the same draws. Called
-        from a thread."""
+        """``size`` examples as named arrays or tensors, anywhere or on ``draws.device``; the same for the same draws.
+        Called from a thread."""
         ...
 
 

@@ -1,0 +1,78 @@
+"""A song as the stages take it in: a recording decoded, or a MIDI file played."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from contrafact.audio import ANALYSIS_RATE, Audio, Recording
+from contrafact.decoding import MAX_S, Source, open_recording
+from contrafact.inputs import sha256
+from contrafact.midi import is_midi, read_midi
+from contrafact.mixer import Channel, Room, mix
+from contrafact.registry import RENDERERS
+from contrafact.renderers.soundfont import soundfont_id
+from contrafact.score import Score
+
+TAIL_S = 2.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A song as the stages take it in.
+
+    Attributes:
+        digest: SHA-256 of the file.
+        source: the decoded recording, its tags and warnings.
+        analysis: the same in mono at `ANALYSIS_RATE`.
+        score: the notes of a MIDI file; None for recordings, which are transcribed.
+        played_by: the soundfont that played a MIDI file, "" for recordings.
+    """
+
+    digest: str
+    source: Source
+    analysis: Audio
+    score: Score | None = None
+    played_by: str = ""
+
+
+def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "", digest: str = "") -> Heard:
+    """Decode a recording, or read a MIDI file and play it, into the folder ``scratch``."""
+    score = None
+    if is_midi(song):
+        score = read_midi(song)
+        source = replace(played(score, scratch, soundfont), tags={"title": song.stem}, format="MIDI")
+    else:
+        source = open_recording(song, scratch)
+    source = replace(source, recording=_cut(source.recording, preview_s))
+    played_by = soundfont_id(soundfont) if score else ""
+    return Heard(digest or sha256(song), source, source.recording.mono(ANALYSIS_RATE), score, played_by)
+
+
+@contextmanager
+def heard(song: Path) -> Iterator[Heard]:
+    """A song decoded into a temporary folder, for single stages."""
+    with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
+        yield hear(song, Path(scratch))
+
+
+def played(score: Score, scratch: Path, soundfont: str = "") -> Source:
+    """A score played with sampled instruments, all parts equally loud, into the folder ``scratch``."""
+    duration_s = min(score.end_s + TAIL_S, MAX_S)  # a file of the greatest length has no room for a tail
+    parts = RENDERERS.build("soundfont", soundfont=soundfont)(score, scratch, duration_s)
+    folder = scratch / "played"
+    folder.mkdir()
+    return open_recording(mix(parts, {name: Channel() for name in parts}, Room(), folder).cover, scratch)
+
+
+def _cut(recording: Recording, preview_s: float) -> Recording:
+    """The first ``preview_s`` seconds (0: all); the file on disk is ours, and is cut with it."""
+    frames = round(preview_s * recording.sample_rate)
+    if not preview_s or frames >= recording.frames:
+        return recording
+    os.truncate(recording.path, frames * recording.channels * 4)
+    return replace(recording, frames=frames)
