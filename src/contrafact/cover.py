@@ -22,7 +22,7 @@ import numpy as np
 
 from contrafact import cache, style, weights
 from contrafact.arrangers._contract import Arrangement
-from contrafact.audio import ANALYSIS_RATE, COMPACT, Recording, SoundFile, Writer
+from contrafact.audio import ANALYSIS_RATE, Recording, SoundFile
 from contrafact.clock import Clock, Progress
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
@@ -46,6 +46,7 @@ from contrafact.style import Style
 from contrafact.theory.transpose import transpose, transpose_score
 from contrafact.transcribers._painted import painted
 from contrafact.workplace import Workplace, changed_covers, finished, read_report, safe_name, target_folder, workplace
+from contrafact.writer import COMPACT, Writer
 
 DEFAULTS = Settings()
 MAX_SHEET_BYTES = 64 << 20

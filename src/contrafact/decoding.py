@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contrafact.audio import SILENCE, Recording
+from contrafact.audio import Recording
 from contrafact.errors import InputError, MissingError
 from contrafact.files import output_error
 from contrafact.inputs import Limits, open_input, parse, run_limited
+from contrafact.writer import SILENCE
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
 MIN_S, MAX_S = 1.0, 3 * 3600.0

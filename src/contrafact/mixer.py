@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contrafact.audio import Recording, Samples, Writer
+from contrafact.audio import Recording
 from contrafact.dsp.limiter import limiter_gain
 from contrafact.dsp.loudness import ABSOLUTE_GATE_LUFS, STEP, KWeighted, TruePeak, by_steps, loudness
 from contrafact.dsp.reverb import Convolver, room_response
@@ -27,6 +27,7 @@ from contrafact.files import output_error
 from contrafact.runtime import cores
 from contrafact.settings import Format
 from contrafact.workplace import safe_name
+from contrafact.writer import Samples, Writer
 
 TARGET_LUFS = -14.0
 CEILING_DBTP = -1.0

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from contrafact.audio import Recording, Samples
+from contrafact.audio import Recording
 from contrafact.report.ears import Ears
+from contrafact.writer import Samples
 
 RATE, FRAMES = 44_100, 3 * 44_100 + 17
 

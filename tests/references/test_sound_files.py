@@ -10,9 +10,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from contrafact.audio import Audio, Format, Recording, Writer
+from contrafact.audio import Audio, Recording
 from contrafact.decoding import Source, open_recording
 from contrafact.inputs import sha256
+from contrafact.settings import Format
+from contrafact.writer import Writer
 
 RATE = 44_100
 INPUTS = {

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from contrafact import audio
-from contrafact.audio import ENCODINGS, Audio, Samples, Writer
+from contrafact.audio import Audio
 from contrafact.errors import OutputError
-from contrafact.files import write_text
+from contrafact.files import PARTIAL_PREFIX, write_text
+from contrafact.settings import Format
+from contrafact.writer import ENCODINGS, Samples, Writer
 
 RATE = 44_100
 
@@ -44,7 +45,7 @@ REFUSED: dict[str, tuple[Samples, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("format", ENCODINGS)
-def test_unfit_sound_is_refused_and_the_old_file_kept(format: audio.Format, case: str, tmp_path: Path) -> None:
+def test_unfit_sound_is_refused_and_the_old_file_kept(format: Format, case: str, tmp_path: Path) -> None:
     sound, code = REFUSED[case]
     (tmp_path / "cover").write_text("the old file")
     with pytest.raises(OutputError) as caught:
@@ -54,7 +55,7 @@ def test_unfit_sound_is_refused_and_the_old_file_kept(format: audio.Format, case
 
 
 @pytest.mark.parametrize("format", ENCODINGS)
-def test_full_scale_and_allowed_silence_are_written(format: audio.Format, tmp_path: Path) -> None:
+def test_full_scale_and_allowed_silence_are_written(format: Format, tmp_path: Path) -> None:
     Audio(np.sign(tone()), RATE).write(tmp_path / "square", format)
     Audio(tone(level=0.0), RATE).write(tmp_path / "stem", format, may_be_silent=True)
     assert np.abs(soundfile.read(tmp_path / "square")[0]).max() > 0.9
@@ -71,12 +72,12 @@ def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_run_leaves_a_name_that_tells_itself(tmp_path: Path) -> None:
     program = (
-        "import os, numpy as np; from pathlib import Path; from contrafact.audio import Writer\n"
+        "import os, numpy as np; from pathlib import Path; from contrafact.writer import Writer\n"
         "with Writer(Path('x.wav'), 44100, 1) as w:\n"
         "    w.write(np.full((1, 99999), 0.5, np.float32)); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False)
-    assert [p.name.startswith(audio.PARTIAL_PREFIX) for p in tmp_path.iterdir()] == [True]
+    assert [p.name.startswith(PARTIAL_PREFIX) for p in tmp_path.iterdir()] == [True]
 
 
 FOLDERS: dict[str, tuple[Callable[[Path], Path], str]] = {
@@ -133,7 +134,7 @@ def test_late_failures_are_typed_errors(
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(audio.os, call, fail)
+    monkeypatch.setattr(os, call, fail)
     with pytest.raises(OutputError) as caught:
         Audio(tone(), RATE).write(tmp_path / "x.wav")
     assert caught.value.code == code
@@ -141,7 +142,7 @@ def test_late_failures_are_typed_errors(
 
 
 FILL = """
-import sys, numpy as np; from pathlib import Path; from contrafact.audio import Writer
+import sys, numpy as np; from pathlib import Path; from contrafact.writer import Writer
 from contrafact.errors import OutputError
 {limit}
 try:
@@ -186,7 +187,7 @@ def test_a_file_damaged_before_the_check_is_refused(tmp_path: Path, monkeypatch:
     def damage(handle: int) -> None:
         os.ftruncate(handle, 50_000)
 
-    monkeypatch.setattr(audio.os, "fsync", damage)
+    monkeypatch.setattr(os, "fsync", damage)
     with pytest.raises(OutputError) as caught:
         Audio(tone(), RATE).write(tmp_path / "x.wav")
     assert caught.value.code == "OUTPUT_CHECK"

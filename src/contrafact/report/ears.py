@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from contrafact.audio import Audio, MonoTake, Samples
+from contrafact.audio import Audio, MonoTake
 from contrafact.mixer import Listener
 from contrafact.report.page import PageSound
+from contrafact.writer import Samples
 
 
 class Ears:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from contrafact.audio import Audio, MemoryWriter, Recording, Resampler, Samples
+from contrafact.audio import Audio, Recording, Resampler
 from contrafact.audio import mono as mean
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.report.pictures import peaks, spectrogram
 from contrafact.score import Score
+from contrafact.writer import MemoryWriter, Samples
 
 EMBED_LIMIT_S = 15 * 60.0
 PAGE_RATE = 22_050  # enough to compare by ear; the files beside the page are whole
