@@ -5,23 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
 from contrafact import __version__, cli_prepare, cli_train
+from contrafact.cli_show import Shown, crash, heard_line, played_line
 from contrafact.config import assigned, from_mapping
 from contrafact.errors import ContrafactError, SettingsError
 from contrafact.settings import Format, Knobs, Reader, Settings
-
-if TYPE_CHECKING:
-    from contrafact.cover import Cover
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,13 +89,13 @@ def cover(
     if leadsheet is not None and len(songs) > 1:
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
     check(settings, leadsheet, songs)
-    shown = _Shown(json_lines)
+    shown = Shown(json_lines)
     failed = [song for song in songs if not _cover_one(song, out, settings, leadsheet, force, shown)]
     shown.summary(len(songs), len(failed))
     raise typer.Exit(1 if failed else 0)
 
 
-def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None, force: bool, shown: _Shown) -> bool:
+def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None, force: bool, shown: Shown) -> bool:
     from contrafact.cover import cover as make
 
     try:
@@ -110,7 +105,7 @@ def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None
         shown.failure(song, error)
         return False
     except Exception:
-        shown.failure(song, _crash())
+        shown.failure(song, crash())
         return False
     shown.success(song, made)
     return True
@@ -213,7 +208,7 @@ def leadsheet(
         print(json.dumps(facts))
         return
     print(out)
-    print(_facts(tempo_bpm, sheet.metre, sheet.key))
+    print(heard_line(tempo_bpm, sheet.metre, sheet.key))
     for note in notes:
         print(f"note: {note}")
 
@@ -238,7 +233,7 @@ def arrange(
     made = make(read_leadsheet(sheet), Score(()), settings)
     write_midi(made.score, out)
     print(out)
-    print(_played(made.sheet.tempo_bpm, made.sheet.metre))
+    print(played_line(made.sheet.tempo_bpm, made.sheet.metre))
 
 
 @app.command()
@@ -285,14 +280,6 @@ cli_prepare.register(app)
 cli_train.register(app)
 
 
-def _facts(tempo_bpm: float, metre: str, key: str) -> str:
-    return f"heard: {tempo_bpm:.1f} beats a minute, {metre}, {key if key != 'N' else 'no key'}"
-
-
-def _played(tempo_bpm: float, metre: str) -> str:
-    return f"played: {tempo_bpm:.1f} beats a minute, {metre}"
-
-
 def _suffix(path: Path, *known: str) -> None:
     if path.suffix.lower() not in known:
         raise SettingsError("SETTING_VALUE", f"{path.name!r} has no known ending.", f"Use {' or '.join(known)}.")
@@ -301,58 +288,6 @@ def _suffix(path: Path, *known: str) -> None:
 def _knobs(assignments: list[str] | None) -> Knobs:
     """``key=value`` words as `Knobs`; values are TOML, plain words are text."""
     return from_mapping(Knobs, assigned(assignments or []))
-
-
-class _Shown:
-    """What the cover command shows: a bar and sentences for people, or JSON lines for programs."""
-
-    def __init__(self, json_lines: bool) -> None:
-        self._json = json_lines
-
-    @contextmanager
-    def job(self, song: Path) -> Iterator[Callable[[str, float], None]]:
-        if self._json:
-            yield lambda stage, share: self._line(event="stage", song=str(song), stage=stage, done=round(share, 3))
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.text import Text
-
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
-            name = Text(song.name[:40]).plain.replace("[", "(")
-            task = bars.add_task(name, total=1.0)
-            yield lambda stage, share: bars.update(task, completed=share, description=f"{name}: {stage}")
-
-    def success(self, song: Path, made: Cover) -> None:
-        report = made.report
-        if self._json:
-            told = {"figures": report["figures"], "warnings": made.warnings}
-            self._line(event="skipped" if made.skipped else "done", song=str(song), folder=str(made.folder), **told)
-            return
-        print(f"{song.name}: {'already done' if made.skipped else 'done'}, {made.folder}")
-        print(f"  {_facts(*(report['song'][k] for k in ('tempo_bpm', 'metre', 'key')))}")
-        print(f"  {_played(*(report['played'][k] for k in ('tempo_bpm', 'metre')))}")
-        for row in report["figures"]["summary"]:
-            anchors = f"copy {row['copy'] or '-':>8}   other song {row['other'] or '-'}"
-            print(f"  {row['label']:34} {row['value']:>12}   {anchors}")
-        for warning in made.warnings:
-            print(f"  note: {warning}")
-
-    def failure(self, song: Path | None, error: ContrafactError) -> None:
-        if self._json:
-            told = {"code": error.code, "sentence": error.sentence, "next_step": error.next_step}
-            self._line(event="failed", **({"song": str(song)} if song else {}), **told)
-        elif song:
-            print(f"{song.name}: {error}", file=sys.stderr)
-
-    def summary(self, songs: int, failed: int) -> None:
-        if songs > 1 and not self._json:
-            print(f"{songs - failed} of {songs} songs covered")
-
-    @staticmethod
-    def _line(**values: Any) -> None:
-        print(json.dumps(values), flush=True)
 
 
 def run() -> int:
@@ -370,7 +305,7 @@ def run() -> int:
     except BrokenPipeError:
         return 1
     except Exception:
-        return _say(_crash())
+        return _say(crash())
 
 
 _UsageError: Any = typer.BadParameter.__base__  # of all that the command line's library refuses
@@ -385,23 +320,10 @@ def _usage(message: str, context: typer.Context | None) -> SettingsError:
 
 def _say(error: ContrafactError) -> int:
     if "--json" in sys.argv:
-        _Shown(json_lines=True).failure(None, error)
+        Shown(json_lines=True).failure(None, error)
     else:
         print(error, file=sys.stderr)
     return 2 if isinstance(error, SettingsError) else 1
-
-
-def _crash() -> ContrafactError:
-    """A fault of ours as an error; its traceback is kept in the cache."""
-    from contrafact import cache
-
-    log = cache.folder() / "crash.log"
-    try:
-        cache.folder().mkdir(parents=True, exist_ok=True)
-        log.write_text(traceback.format_exc(), "utf-8")
-    except OSError:
-        return ContrafactError("INTERNAL", "Contrafact itself failed.", f"Please report: {traceback.format_exc()}")
-    return ContrafactError("INTERNAL", "Contrafact itself failed.", f"Please report it with {log}.")
 
 
 if __name__ == "__main__":
