@@ -9,6 +9,7 @@ from contrafact.errors import SettingsError
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
 Reader = Literal["mixed", "neural", "heuristic"]
+SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0  # of the beats that are sought
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Settings:
         soundfont: path of an SF2 or SF3 file; "" finds FluidR3_GM.
         format: audio format of the results.
         reader: who hears notes and lead sheet: the network, basic-pitch and signal processing, or both ("mixed").
-        tempo_bpm: the song's beat is sought near it, 40 to 240; 0 hears the tempo too.
+        tempo_bpm: the song's beat is sought near it, `SLOWEST_BPM` to `FASTEST_BPM`; 0 hears the tempo too.
     """
 
     style: str = "jazz-trio"
@@ -70,7 +71,8 @@ class Settings:
             raise SettingsError("SETTING_VALUE", f"transpose is {self.transpose}.", "Choose -12 to 12 semitones.")
         if self.preview_s != 0 and not 1 <= self.preview_s < float("inf"):
             raise SettingsError("SETTING_VALUE", f"preview is {self.preview_s} s.", "Choose at least 1 second.")
-        if self.tempo_bpm != 0 and not 40 <= self.tempo_bpm <= 240:
-            raise SettingsError("SETTING_VALUE", f"tempo is {self.tempo_bpm}.", "Choose 40 to 240 beats a minute.")
+        if self.tempo_bpm != 0 and not SLOWEST_BPM <= self.tempo_bpm <= FASTEST_BPM:
+            advice = f"Choose {SLOWEST_BPM:g} to {FASTEST_BPM:g} beats a minute."
+            raise SettingsError("SETTING_VALUE", f"tempo is {self.tempo_bpm}.", advice)
         if self.seed < 0:
             raise SettingsError("SETTING_VALUE", f"seed is {self.seed}.", "Choose a seed of 0 or more.")

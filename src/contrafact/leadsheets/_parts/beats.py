@@ -16,10 +16,10 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from contrafact.leadsheets._parts.features import FRAME_RATE, Array, Features, running_mean
+from contrafact.settings import FASTEST_BPM, SLOWEST_BPM
 
 Floats = NDArray[np.float64]
 
-SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 NEAR = 1.12  # ratio to a tempo that was asked for, within which the beat is sought
 STEP = 0.01  # of the natural logarithm of the period
 WINDOW_S, WINDOW_HOP_S = 10.0, 1.0
