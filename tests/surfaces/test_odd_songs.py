@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import soundfile
 
 from contrafact.audio import SoundFile
-from contrafact.cover import cover
+from contrafact.cover import cover, leadsheet, transcribe
 from contrafact.files import PARTIAL_PREFIX
-from contrafact.settings import Settings
+from contrafact.hearing import heard
+from contrafact.report.facts import NO_MUSIC, doubts
+from contrafact.settings import Reader, Settings
 
 RATE = 22_050
 SECONDS = 8.0
@@ -60,8 +63,17 @@ def voice_alone() -> np.ndarray:
     return 0.3 * sum(np.sin(k * phase) / k for k in range(1, 8)) * (np.sin(np.pi * (t % 1)) ** 0.5)
 
 
+def noise(seed: int, is_pink: bool) -> np.ndarray:
+    """White, or with as much power in each octave."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(int(SECONDS * RATE)))
+    if is_pink:
+        spectrum /= np.sqrt(np.arange(len(spectrum)) + 1)
+    sound = np.fft.irfft(spectrum)
+    return 0.2 * sound / sound.std()
+
+
 SOUNDS: dict[str, Callable[[], tuple[np.ndarray, int]]] = {
-    "white noise": lambda: (np.random.default_rng(1).standard_normal(int(SECONDS * RATE)) * 0.2, RATE),
+    "white noise": lambda: (noise(1, is_pink=False), RATE),
     "one second": lambda: (notes([262, 330, 392], 0.25, seconds=1.0), RATE),
     "two seconds": lambda: (notes([262, 330, 392], 0.25, seconds=2.0), RATE),
     "one steady tone": lambda: (0.3 * np.sin(2 * np.pi * 440 * time_axis()), RATE),
@@ -99,7 +111,7 @@ def test_an_odd_sound_gives_a_whole_cover(name: str, style: str, tmp_path: Path)
     [
         ("clicks that accelerate", ["melody"]),
         ("six channels", ["channel"]),
-        ("white noise", ["beat", "Another song would score as high"]),
+        ("white noise", [NO_MUSIC, "Another song would score as high"]),
     ],
 )
 def test_a_poor_guess_is_said(name: str, words: list[str], tmp_path: Path) -> None:
@@ -109,3 +121,23 @@ def test_a_poor_guess_is_said(name: str, words: list[str], tmp_path: Path) -> No
     made = cover(song, tmp_path / "out")
     for word in words:
         assert any(word in w["message"] for w in made.report["warnings"]), made.report["warnings"]
+
+
+def told_of(sound: np.ndarray, rate: int, folder: Path, reader: Reader) -> list[str]:
+    """What a user is told of the lead sheet of a sound."""
+    soundfile.write(folder / "song.wav", sound, rate, subtype="FLOAT")
+    settings = Settings(reader=reader)
+    with heard(folder / "song.wav") as song:
+        return doubts(leadsheet(song, transcribe(song, settings), settings))
+
+
+@pytest.mark.parametrize("is_pink", [False, True])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_noise_is_told_from_music(seed: int, is_pink: bool, tmp_path: Path) -> None:
+    assert told_of(noise(seed, is_pink), RATE, tmp_path, Settings().reader) == [NO_MUSIC]
+
+
+@pytest.mark.parametrize("name", ["one second", "one steady tone", "five four", "a voice alone", "very quiet"])
+@pytest.mark.parametrize("reader", get_args(Reader))
+def test_music_is_told_from_noise(reader: Reader, name: str, tmp_path: Path) -> None:
+    assert NO_MUSIC not in told_of(*SOUNDS[name](), tmp_path, reader)

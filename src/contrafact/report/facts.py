@@ -56,6 +56,7 @@ UNSURE = {
     "chords": (0.4, "The chords could not be made out surely."),
     "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }
+NO_MUSIC = "Neither beat, key nor melody could be made out; this may be no music, and its cover is mostly chance."
 ADVICE = " If you know its tempo, give it with --tempo."
 OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
 WIDE = 22  # semitones spanned by nine tenths of the notes, above which too; by hand, two octaves less a tone
@@ -227,6 +228,8 @@ def doubts(sheet: LeadSheet, asked_bpm: float | None = 0.0) -> list[str]:
     its beats.
     """
     unsure = {k: text for k, (least, text) in UNSURE.items() if sheet.confidence.get(k, 1.0) < least}
+    if unsure.keys() >= {"beats", "key", "melody"}:
+        return [NO_MUSIC]
     if "beats" in unsure and asked_bpm == 0:
         unsure["beats"] += ADVICE
     slowest, fastest = tempo_bounds(asked_bpm or 0.0)
