@@ -32,6 +32,7 @@ import soundfile
 
 from contrafact.audio import ANALYSIS_RATE
 from contrafact.cover import arrange, leadsheet, transcribe
+from contrafact.fade import fade_out
 from contrafact.hearing import hear
 from contrafact.mixer import mix
 from contrafact.registry import RENDERERS
@@ -160,7 +161,8 @@ def measured(song: Path, styles: Sequence[str]) -> Iterator[dict[str, object]]:
             frames = max(part.frames for part in parts.values())
             ears = Ears(parts, ANALYSIS_RATE, frames, ANALYSIS_RATE, embedded=False)
             channels = {name: chosen.channel(name) for name in parts}
-            mixed = mix(parts, channels, chosen.mix.room, scratch, listeners=ears.listeners)
+            fade = fade_out(heard.analysis, arrangement.score)
+            mixed = mix(parts, channels, chosen.mix.room, scratch, fade=fade, listeners=ears.listeners)
             made = Made(
                 song=song,
                 settings={},

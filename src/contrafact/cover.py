@@ -26,6 +26,7 @@ from contrafact.audio import ANALYSIS_RATE, Recording, SoundFile
 from contrafact.clock import Clock, Progress
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
+from contrafact.fade import Fade, fade_out
 from contrafact.files import write_text
 from contrafact.hearing import Heard, hear, played
 from contrafact.inputs import open_input, sha256
@@ -143,7 +144,8 @@ def cover(
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
             parts = renderer(struck_early(arrangement.score), work.scratch, recording.duration_s, told)
         with clock("mix") as told:
-            mixed, ears = _mix(parts, chosen, work, settings, _tags(song, sound.source, chosen.title), told)
+            fade = fade_out(sound.analysis, arrangement.score)
+            mixed, ears = _mix(parts, chosen, fade, work, settings, _tags(song, sound.source, chosen.title), told)
         with clock("report"):
             scores.result()
             models = {"soundfont": soundfont_id(settings.soundfont), **players}
@@ -347,6 +349,7 @@ def _for_page(recording: Recording, work: Workplace) -> tuple[str, float]:
 def _mix(
     parts: dict[str, Recording],
     chosen: Style,
+    fade: Fade | None,
     work: Workplace,
     settings: Settings,
     tags: dict[str, str],
@@ -362,6 +365,7 @@ def _mix(
         work.folder,
         format=settings.format,
         tags=tags,
+        fade=fade,
         listeners=ears.listeners,
         told=told,
     )

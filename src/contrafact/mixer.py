@@ -1,7 +1,7 @@
 """From parts to a mix: balance by measured loudness, places in the room, and one gain curve for mix and stems.
 
     part -> its place in the room (one convolution) -> K-weighted loudness -> trim
-    all  -> sum -> peaks and energies by steps -> make-up and limiter -> every file in one pass
+    all  -> sum -> peaks and energies by steps -> fade, make-up and limiter -> every file in one pass
 
 Everything runs in blocks; of a whole song only two numbers for each 32 samples are kept. Whoever wants to hear the
 finished sound listens while it is written, which saves decoding the files again.
@@ -23,6 +23,7 @@ from contrafact.dsp.limiter import limiter_gain
 from contrafact.dsp.loudness import ABSOLUTE_GATE_LUFS, STEP, KWeighted, TruePeak, by_steps, loudness
 from contrafact.dsp.reverb import Convolver, room_response
 from contrafact.errors import OutputError
+from contrafact.fade import Fade
 from contrafact.files import output_error
 from contrafact.runtime import cores
 from contrafact.settings import Format
@@ -37,7 +38,7 @@ MAX_GAIN_DB = 20.0  # of trim and of make-up gain: what is nearly silent stays s
 REFERENCE_LUFS = -23.0  # every part is brought here before its fader counts
 NEAR_DB = 0.02  # the search for the make-up gain ends here
 ATTACK_S, RELEASE_S = 0.005, 0.05
-FADE_S = 0.3
+END_S = 0.3
 LOW_CUT_HZ = 30.0
 BLOCK = STEP * 3920  # two pieces of this and a room of 0.8 s make transforms of 102,400 samples, a fast length
 
@@ -156,13 +157,15 @@ def mix(
     *,
     format: Format = "wav",
     tags: Mapping[str, str] | None = None,
+    fade: Fade | None = None,
     listeners: Mapping[str | None, Listener] | None = None,
     told: Callable[[float], None] = lambda share: None,
 ) -> Mixed:
     """Mix ``parts`` into ``folder/cover.*`` and ``folder/stems/<part>.*``.
 
     The mix reaches -14 LUFS with true peaks at or below -1 dBTP, unless that took more than 20 dB of make-up gain.
-    Make-up gain and limiter are one curve, found on the mix and applied to every stem, so that stems sum to the mix.
+    Fade, make-up gain and limiter are one curve, found on the mix and applied to every stem, so that stems sum to the
+    mix.
 
     Args:
         parts: recordings of one sample rate, mono or stereo, in a work folder that takes raw files on the way; the
@@ -172,6 +175,7 @@ def mix(
         folder: for the results.
         format: of the results.
         tags: of the mix.
+        fade: of everything, if any.
         listeners: take every block (2, time) of a part, by name, or of the mix (None) as it is written, in order, each
             in a thread of its own.
         told: called with the share that is done, 0 to 1.
@@ -192,10 +196,14 @@ def mix(
         _tell(told, 0.0, 0.4, jobs.values())
         placed = {name: job.result() for name, job in jobs.items()}
         measure = _measure(placed, total)
+        faded = fade.factors(np.arange(len(measure.peaks), dtype=np.float64) * STEP / rate) if fade else np.float32(1)
+        np.multiply(measure.peaks, faded, out=measure.peaks)
+        np.multiply(measure.energies, faded**2, out=measure.energies)
         gain_db, curve = _gain_curve(measure, rate)
         reduction_db = gain_db - 20 * np.log10(curve.min())
-        fade = min(len(curve), round(FADE_S * rate / STEP))  # a song cut short must not end in a click
-        curve[-fade:] *= np.linspace(1, 0, fade, dtype=curve.dtype)
+        end = min(len(curve), round(END_S * rate / STEP))  # a song cut short must not end in a click
+        curve[-end:] *= np.linspace(1, 0, end, dtype=curve.dtype)
+        curve *= faded
         files = _file_names(placed, folder, format)
         cover = folder / f"cover.{format}"
         writing = pool.submit(

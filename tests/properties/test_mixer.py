@@ -17,6 +17,7 @@ from scipy.signal import resample_poly
 
 from contrafact.audio import Recording
 from contrafact.errors import OutputError
+from contrafact.fade import Fade
 from contrafact.mixer import Channel, Mixed, Room, mix
 
 RATE = 44_100
@@ -43,6 +44,7 @@ def tone(seconds: float, frequency: float, level: float = 0.3) -> Sound:
 
 
 def mixed(tmp_path: Path, sounds: dict[str, Sound], channels: dict[str, Channel] | None = None, **more) -> Mixed:
+    tmp_path.mkdir(exist_ok=True)
     parts = {name: recording(tmp_path, name, sound) for name, sound in sounds.items()}
     return mix(parts, channels or {}, more.pop("room", Room()), tmp_path / "out", **more)
 
@@ -86,6 +88,20 @@ def test_the_end_fades_and_rumble_is_cut(tmp_path: Path) -> None:
     hertz = np.fft.rfftfreq(cover.shape[1], 1 / RATE)
     rumble, note = (spectrum[np.abs(hertz - f) < 1].max() for f in (8, 440))
     assert 20 * np.log10(rumble / note) < -15, "8 Hz lies two octaves below the cut"
+
+
+def test_a_fade_sinks_the_mix_and_its_stems(tmp_path: Path) -> None:
+    sounds = {"a": hits(12, 0.25, 6, 0), "b": tone(12, 220)}
+    fade = Fade(np.array([4.0, 10.0]), np.array([0.0, -30.0]))
+    plain, sinking = (mixed(tmp_path / name, sounds, fade=f) for name, f in (("plain", None), ("sinking", fade)))
+    moved = [
+        [level_db(heard(r.cover)[:, round(at * RATE) : round((at + 0.5) * RATE)]) for at in (1, 3.5, 6.75, 10.5)]
+        for r in (plain, sinking)
+    ]
+    sunk = moved[1] - np.array(moved[0])
+    np.testing.assert_allclose(sunk - sunk[0], [0, 0, -15, -30], atol=0.7)
+    assert np.abs(sum(heard(p) for p in sinking.stems.values()) - heard(sinking.cover)).max() < 10 ** (-90 / 20)
+    assert sinking.lufs == pytest.approx(-14, abs=0.5)
 
 
 def test_stems_sum_where_they_cancel_in_the_mix(tmp_path: Path) -> None:

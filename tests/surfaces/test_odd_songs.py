@@ -123,6 +123,22 @@ def test_a_poor_guess_is_said(name: str, words: list[str], tmp_path: Path) -> No
         assert any(word in w["message"] for w in made.report["warnings"]), made.report["warnings"]
 
 
+def test_the_cover_of_a_song_that_fades_out_does_too(tmp_path: Path) -> None:
+    plain = notes([262, 330, 392, 330], 0.5, seconds=24.0)
+    fallen = np.minimum(1, (24.0 - time_axis(24.0)) / 10)
+    levels = {}
+    for name, sound in (("plain", plain), ("fading", plain * fallen)):
+        soundfile.write(tmp_path / f"{name}.wav", sound, RATE, subtype="FLOAT")
+        made = cover(tmp_path / f"{name}.wav", tmp_path / "out")
+        mixed = SoundFile.of(made.folder / "cover.wav")
+        middle, end = (
+            mixed.read().samples[:, int(at * mixed.sample_rate) :][:, : mixed.sample_rate] for at in (10, 22)
+        )
+        levels[name] = 10 * np.log10(np.square(end).mean() / np.square(middle).mean())
+    assert levels["plain"] > -6
+    assert levels["fading"] < levels["plain"] - 8
+
+
 def told_of(sound: np.ndarray, rate: int, folder: Path, reader: Reader) -> list[str]:
     """What a user is told of the lead sheet of a sound."""
     soundfile.write(folder / "song.wav", sound, rate, subtype="FLOAT")

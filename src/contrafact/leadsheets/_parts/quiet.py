@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from contrafact.audio import Audio
+from contrafact.dsp.levels import LOUD, WINDOW_S, levels_db
 from contrafact.leadsheet import Chord, MelodyNote
 from contrafact.leadsheets._parts.beatwise import Chromas
 
-WINDOW_S = 0.25
-SMOOTH = 3  # windows
-LOUD = 0.9  # quantile of the windows' levels
 SILENT_DB, SOFT_DB = 35.0, 20.0
 THIN = 0.4
 HELD = 9  # windows, of which most must hold soft music where one does
@@ -29,15 +27,10 @@ EARLY_S = 0.15  # by which a chord or note may begin before its window
 
 def music_span(audio: Audio, sums: Chromas) -> tuple[float, float]:
     """Seconds between which there is music; all of a song that is quiet throughout."""
-    count = int(audio.duration_s / WINDOW_S)
-    if count < 2:
+    level_db = levels_db(audio.samples[0], audio.sample_rate)
+    if len(level_db) < 2:
         return 0.0, audio.duration_s
-    size = round(WINDOW_S * audio.sample_rate)
-    power = [
-        float(np.square(audio.samples[0, i * size : (i + 1) * size], dtype=np.float64).mean()) for i in range(count)
-    ]
-    level_db = 10 * np.log10(uniform_filter1d(np.asarray(power), SMOOTH) + 1e-12)
-    edges: NDArray[np.float64] = np.arange(count + 1.0) * WINDOW_S
+    edges: NDArray[np.float64] = np.arange(len(level_db) + 1.0) * WINDOW_S
     chroma = sums.mean("chord", edges).sum(axis=1)
     below_db = np.quantile(level_db, LOUD) - level_db
     usual = float(np.median(chroma[below_db < SOFT_DB]))
