@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from contrafact.dsp.levels import levels_db
 from contrafact.dsp.loudness import STEP, KWeighted, TruePeak, integrated_loudness, loudness
 
 RATE = 44_100
@@ -116,3 +117,13 @@ def test_a_floor_spares_work_but_not_the_largest_peak() -> None:
         assert told.max() == pytest.approx(highest, rel=1e-5)
         assert (told <= peaks_of(sound, sound.shape[1]) + 1e-6).all()
     assert (told < peaks_of(sound, sound.shape[1]) - 1e-3).any()
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 8_001])
+def test_levels_are_those_of_their_windows(rate: int) -> None:
+    """Four a second, exact in the middle of each second of this staircase; what is no whole window is left out."""
+    t = np.arange(round(60.2 * rate)) / rate
+    sound = np.float32(10) ** (-(t // 1) / 20) * np.sin(2 * np.pi * 400 * t)
+    found = levels_db(sound.astype(np.float32), rate)
+    assert len(found) == 240
+    np.testing.assert_allclose(found[1::4], -np.arange(60) - 10 * np.log10(2), atol=0.02)
