@@ -359,13 +359,26 @@ def highest_notes(transcription: Transcription) -> tuple[MelodyNote, ...]:
 def melody_scores(
     truth: tuple[NDArray[np.float64], NDArray[np.float64]], melody: Sequence[MelodyNote]
 ) -> dict[str, float]:
-    """mir_eval.melody on 10 ms frames: raw chroma and pitch accuracy, overall accuracy, voicing recall, false alarm."""
-    times, reference = truth
+    """`contour_scores` of notes, which guess no pitch where they rest."""
+    times, _ = truth
     estimate = np.zeros(len(times))
     for n in melody:
         estimate[slice(*np.searchsorted(times, [n.onset_s, n.onset_s + n.duration_s]))] = 440 * 2 ** (
             (n.pitch - 69) / 12
         )
+    return contour_scores(truth, estimate)
+
+
+def contour_scores(
+    truth: tuple[NDArray[np.float64], NDArray[np.float64]], estimate: NDArray[np.float64]
+) -> dict[str, float]:
+    """mir_eval.melody on 10 ms frames: raw chroma and pitch accuracy, overall accuracy, voicing recall, false alarm.
+
+    Args:
+        truth: times in seconds, and Hz at them, 0 where there is no melody.
+        estimate: Hz at the same times; 0 for none, negative for a guess where none is heard.
+    """
+    times, reference = truth
     with np.errstate(divide="ignore"):
         scores = mir_eval.melody.evaluate(times, reference, times, estimate)
     return {

@@ -5,18 +5,25 @@
 The songs are those of the data whose voice is there by itself; its fundamental is that of pYIN (Mauch and Dixon, ICASSP
 2014; librosa), where the voice is loud enough to be heard. All readers, and the highest transcribed note, hear the mix
 alone. What notes of equal temperament can say of a voice at best is told too: the clean voice's own fundamental, as
-notes by the decoder that all networks use. Results go to ``benchmarks/results/vocals.json``.
+notes by the decoder that all networks use.
+
+Two libraries that users would otherwise take stand beside them (``pip install contrafact[peers]``): SwiftF0, a network
+that follows one voice (Nieradzik 2025), and Melodia, which follows the voice of a mix (Salamon and Gómez, IEEE TASLP
+2012; essentia). They answer with a pitch for every frame, as fine as they hear it, instead of notes; those of
+the clean voice tell how far two followers of pitch agree on it. Results go to ``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import librosa
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from contrafact import cover, hearing
@@ -26,8 +33,9 @@ from contrafact.leadsheet import MelodyNote
 from contrafact.leadsheets.neural import _melody
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, REST
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
+from contrafact.score import Transcription
 from contrafact.settings import Settings
-from leadsheet import HOP_S, highest_notes, melody_scores
+from leadsheet import HOP_S, contour_scores, highest_notes, melody_scores
 from record import record
 
 READERS = ("mixed", "neural", "heuristic")
@@ -35,7 +43,11 @@ QUIETEST_DB = -40.0  # of the voice, below its loudest frames; what is quieter i
 TARGET = 0.75
 DOUBT = 0.1
 PERFECT = "the voice itself, as notes"
+ALONE = "{}, of the voice alone"
 LOWEST_HZ, HIGHEST_HZ = 65.0, 1050.0
+Floats = NDArray[np.float32]
+Contour = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Times in seconds, and Hz at them."""
 
 
 def songs(data: Path) -> dict[str, tuple[Path, Path, float]]:
@@ -50,7 +62,7 @@ def songs(data: Path) -> dict[str, tuple[Path, Path, float]]:
     return {**found, "political_captain": (bristol / "political_captain_mix.mp3", voice, 0.0)}
 
 
-def fundamental(voice: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def fundamental(voice: Floats) -> Contour:
     """Times and fundamental in Hz at `HOP_S`, 0 where nothing is sung."""
     hop = 256
     f0, voiced, _ = librosa.pyin(voice, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=ANALYSIS_RATE, hop_length=hop)
@@ -60,7 +72,7 @@ def fundamental(voice: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArra
     return times, sung[np.minimum(np.rint(times * ANALYSIS_RATE / hop).astype(int), len(sung) - 1)]
 
 
-def as_notes(truth: tuple[NDArray[np.float64], NDArray[np.float64]]) -> list[MelodyNote]:
+def as_notes(truth: Contour) -> list[MelodyNote]:
     """A fundamental as the notes of a listener who is nearly sure of it."""
     times, hz = truth
     frames = np.arange(int(times[-1] * FRAME_RATE) + 1) / FRAME_RATE
@@ -71,26 +83,63 @@ def as_notes(truth: tuple[NDArray[np.float64], NDArray[np.float64]]) -> list[Mel
     return list(_melody.find_melody(melody, np.zeros(len(frames), np.float32)))
 
 
-def moved(melody: tuple[MelodyNote, ...], offset_s: float) -> list[MelodyNote]:
+def moved(melody: Sequence[MelodyNote], offset_s: float) -> list[MelodyNote]:
     """The melody on the voice's clock."""
     later = (MelodyNote(n.onset_s - offset_s, n.duration_s, n.pitch, n.confidence) for n in melody)
     return [n for n in later if n.onset_s >= 0]
 
 
+def by_swift_f0(samples: Floats) -> Contour:
+    """Times and Hz of SwiftF0, negative where it is rather sure that nobody sings."""
+    from swift_f0 import SwiftF0
+
+    heard = SwiftF0(threads=1).detect(soxr.resample(samples, ANALYSIS_RATE, 16_000), 16_000)
+    return heard.timestamps, np.where(heard.confidence >= 0.5, heard.pitch_hz, -heard.pitch_hz)
+
+
+def by_melodia(samples: Floats) -> Contour:
+    """Times and Hz of Melodia, negative where it guesses, at the settings of its paper."""
+    from essentia import standard
+
+    fine = standard.EqualLoudness()(soxr.resample(samples, ANALYSIS_RATE, 44_100))
+    hz, _ = standard.PredominantPitchMelodia(frameSize=2048, hopSize=128, guessUnvoiced=True)(fine)
+    return np.arange(len(hz)) * 128 / 44_100, hz.astype(np.float64)
+
+
+PEERS = {"SwiftF0": by_swift_f0, "Melodia": by_melodia}
+
+
+def followed(truth: Contour, peer: Callable[[Floats], Contour], samples: Floats, offset_s: float) -> dict[str, float]:
+    """Figures of a peer's contour of a sound in which the voice begins at ``offset_s``."""
+    times, hz = peer(samples)
+    nearest = np.searchsorted((times[1:] + times[:-1]) / 2, truth[0] + offset_s)
+    return contour_scores(truth, hz[nearest])
+
+
 def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, float]]:
-    """Figures of `leadsheet.melody_scores` by reader."""
+    """Figures of `leadsheet.contour_scores` by reader and peer."""
     with hearing.heard(voice) as sound:
-        truth = fundamental(sound.analysis.samples[0])
-    found = {PERFECT: melody_scores(truth, as_notes(truth))}
+        alone = sound.analysis.samples[0]
+        truth = fundamental(alone)
+        found = {PERFECT: melody_scores(truth, as_notes(truth))}
+        found[ALONE.format("neural")] = melody_scores(truth, read(sound, "neural")[0])
     with hearing.heard(mix) as sound:
         for reader in READERS:
-            settings = Settings(reader=reader)
-            notes = cover.transcribe(sound, settings)
-            sheet = cover.leadsheet(sound, notes, settings)
-            found[reader] = melody_scores(truth, moved(sheet.melody, offset_s))
+            melody, notes = read(sound, reader)
+            found[reader] = melody_scores(truth, moved(melody, offset_s))
             if reader == "heuristic":
                 found["highest note"] = melody_scores(truth, moved(highest_notes(notes), offset_s))
+        for name, peer in PEERS.items():
+            found[ALONE.format(name)] = followed(truth, peer, alone, 0.0)
+            found[name] = followed(truth, peer, sound.analysis.samples[0], offset_s)
     return found
+
+
+def read(sound: hearing.Heard, reader: str) -> tuple[Sequence[MelodyNote], Transcription]:
+    """The melody, and the notes that it was found among."""
+    settings = Settings(reader=reader)
+    notes = cover.transcribe(sound, settings)
+    return cover.leadsheet(sound, notes, settings).melody, notes
 
 
 def main() -> int:
