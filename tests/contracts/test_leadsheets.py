@@ -111,38 +111,46 @@ def test_what_a_midi_file_states_is_not_heard_again(name: str, band: Audio) -> N
 def test_the_mixed_reader_has_the_networks_rhythm_and_melody_and_the_templates_chords(band: Audio) -> None:
     notes = TRANSCRIBERS.build("basic_pitch")(band)
     found = mixed.build()(band, notes)
-    heard = _listener.build("leadsheet")(band)
+    heard, again = (_listener.build(name)(band) for name in ("leadsheet", "leadsheet_wide"))
     land = beatwise.landscape(features.extract(band, notes))
     rhythm = _rhythm.find_rhythm(heard.strokes, land)
     np.testing.assert_array_equal(found.beats_s, rhythm.beats_s)
     np.testing.assert_array_equal(found.downbeats_s, rhythm.beats_s[rhythm.bars.downbeats])
-    assert set(found.melody) <= set(_melody.find_melody(mixed.of_both(heard.melody, notes), heard.starts))
+    melody, starts = mixed.together((heard.melody, again.melody), notes), (heard.starts + again.starts) / 2
+    assert set(found.melody) <= set(_melody.find_melody(melody, starts, mixed.Melody()))
     positions = downbeats.positions(rhythm.bars, len(rhythm.beats_s), 4)
     chords = find_chords(land.sums, rhythm.beats_s, positions, 4, found.key, band.duration_s)
     assert [c.symbol for c in found.chords if c.symbol != "N"] == [c.symbol for c in chords if c.symbol != "N"]
 
 
-def test_both_networks_tell_the_melodys_pitch_and_ours_whether_there_is_one() -> None:
+def test_all_networks_tell_the_melodys_pitch_and_ours_whether_there_is_one() -> None:
     ours = np.full((30, 67), np.log(0.001), np.float32)
     ours[:, (24, 27)], ours[:, -1] = np.log(0.2), np.log(0.6)  # C4 or D sharp 4, as likely as not
+    theirs = np.full((30, 67), np.log(0.2 / 66), np.float32)
+    theirs[:, -1] = np.log(0.8)  # any pitch
     nothing = np.zeros((60, 88), np.float32)
     hears = nothing.copy()
     hears[:, 63 - 21] = 0.9
     heard = Transcription(Score(()), 2 * FRAME_RATE, nothing, hears, np.zeros((60, 264), np.float32))
-    both = mixed.of_both(ours, heard)
+    both = mixed.together((ours, theirs), heard)
     assert set(both[:, :-1].argmax(axis=1)) == {27}
-    np.testing.assert_allclose(both[:, -1], ours[:, -1])
-    np.testing.assert_allclose(np.exp(both).sum(axis=1), np.exp(ours).sum(axis=1), rtol=1e-5)
-    late = mixed.of_both(ours, replace(heard, note=np.concatenate([nothing[:30], hears[:30]])))
-    assert (late[:14, 27] == late[:14, 24]).all()
+    np.testing.assert_allclose(np.exp(both).sum(axis=1), 1, rtol=1e-5)
+    odds = np.sqrt(0.6 / (np.exp(ours[:, :-1]).sum(axis=1)) * 0.8 / 0.2)
+    np.testing.assert_allclose(np.exp(both[:, -1]), odds / (1 + odds), rtol=1e-5)
+    late = mixed.together((ours, theirs), replace(heard, note=np.concatenate([nothing[:30], hears[:30]])))
+    np.testing.assert_allclose(late[:14, 27], late[:14, 24])
     assert (late[16:, 27] > late[16:, 24] + 1).all()
+    theirs[:, 24] = np.log(0.15)
+    assert set(mixed.together((ours, theirs), heard)[:, :-1].argmax(axis=1)) == {24}
 
 
 def test_settings_of_the_mixed_reader_reach_the_network(band: Audio) -> None:
     notes = TRANSCRIBERS.build("basic_pitch")(band)
-    assert not mixed.build(mixed.Config(melody=_melody.Config(shortest_s=60.0)))(band, notes).melody
+    assert not mixed.build(mixed.Config(melody=mixed.Melody(shortest_s=60.0)))(band, notes).melody
     with pytest.raises(SettingsError, match="nobody"):
         mixed.build(mixed.Config(weights="nobody"))
+    with pytest.raises(SettingsError, match="nobody"):
+        mixed.build(mixed.Config(second="nobody"))
 
 
 def test_readers_are_those_that_may_be_asked_for() -> None:

@@ -1,15 +1,18 @@
-"""The rhythm and melody that the neural reader hears, with chords by signal processing.
+"""Rhythm and melody by networks that learned from rendered songs, chords by signal processing.
 
-On recordings of real bands the network that learned from rendered songs is a better judge of beats, bars and lead than
-of harmony; templates over the chroma of basic-pitch, whose model learned from recordings, keep more of what sounds
-(``benchmarks/covers.py``). Which pitch a melody has, both networks are asked; whether there is one, ours alone.
+On recordings of real bands such a network is a better judge of beats, bars and lead than of harmony; templates over the
+chroma of basic-pitch, whose model learned from recordings, keep more of what sounds (``benchmarks/covers.py``). Whether
+there is a melody, two networks are asked: the small one, which also hears the rhythm, and that of the neural reader,
+which is surer of voices and shyer of solo pianos. Which pitch it has, basic-pitch is asked too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contrafact import weights
 from contrafact.audio import Audio
@@ -24,8 +27,10 @@ from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.registry import Card
 from contrafact.score import Transcription
 
+Floats = NDArray[np.float64]
+
 CARD = Card(
-    summary="Beats and bars as a network hears them, melody as two do; chords by templates over chroma.",
+    summary="Beats and bars as a network hears them, melody as three do; chords by templates over chroma.",
     source="The readers neural and heuristic.",
     needs="nothing",
     known_failures="Metres are 4/4 and 3/4; 5/4 and 7/8 slip; chords of four notes are often read as triads.",
@@ -33,13 +38,22 @@ CARD = Card(
 )
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
-LEAST = 0.03  # probability of any pitch
+LEAST = 0.03  # probability of any pitch, to basic-pitch
+LEAST_LIKELY = -14.0  # log-probability of any pitch, to ours
+BASIC_PITCH = 0.5  # its weight beside the mean of our networks
 WEIGHTS = "leadsheet"
 
 
 def networks() -> dict[str, str]:
-    """SHA-256 of our network, by its name."""
-    return {WEIGHTS: weights.card(WEIGHTS).sha256}
+    """SHA-256 of our networks, by their names."""
+    return {name: weights.card(name).sha256 for name in (WEIGHTS, neural.WEIGHTS)}
+
+
+@dataclass(frozen=True)
+class Melody(_melody.Config):
+    """Of both networks together; set by hand on songs of the validation split."""
+
+    change_cost: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,13 +61,15 @@ class Config:
     """Settings of the reader.
 
     Attributes:
-        weights: name of weights that come along, or an ONNX file with its card beside it.
+        weights: name of weights that come along, or an ONNX file with its card beside it, for rhythm and melody.
+        second: likewise, for the melody alone.
         melody: how the melody is decoded.
         tempo_bpm: the beat is sought near it; 0 = at any tempo.
     """
 
     weights: str = WEIGHTS
-    melody: _melody.Config = field(default_factory=_melody.Config)
+    second: str = neural.WEIGHTS
+    melody: Melody = Melody()
     tempo_bpm: float = 0.0
 
 
@@ -64,30 +80,44 @@ def build(config: Config = Config()) -> LeadSheetReader:
         SettingsError: WEIGHTS_UNKNOWN.
         MissingError: the weights are missing, or not those of their card.
     """
-    listener = _listener.build(config.weights)
+    first, second = (_listener.build(name) for name in (config.weights, config.second))
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
-        heard = listener(audio, last=True, wanted=("strokes", "melody"))
+        heard = first(audio, last=True, wanted=("strokes", "melody"))
+        again = second(audio, last=True, wanted=("strokes", "melody"))
         land = beatwise.landscape(features.extract(audio, transcription))
         known = stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm)
         rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
-        find_melody = _melody.finder(of_both(heard.melody, transcription), heard.starts, config.melody)
+        melody = together((heard.melody, again.melody), transcription)
+        starts = np.mean([heard.starts, again.starts], axis=0)
+        find_melody = _melody.finder(melody, starts, config.melody)
         return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
 
     return read
 
 
-def of_both(melody: Array, transcription: Transcription) -> Array:
-    """The melody's pitches by both networks, as a product of experts; the chance of a rest stays as it is.
+def together(melodies: Sequence[Array], transcription: Transcription) -> Array:
+    """What several networks hear of the melody, as a product of experts (Hinton 2002) of equal weight.
 
     Args:
-        melody: (frames, 67) log-probabilities of pitches and rest, as our network hears them.
-        transcription: what basic-pitch heard in the same recording.
+        melodies: (frames, 67) log-probabilities of pitches and rest, by network.
+        transcription: what basic-pitch heard in the same recording, another expert for the pitch alone.
+
+    Returns:
+        (frames, 67) log-probabilities.
     """
-    at = np.rint(np.arange(len(melody)) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
+    voiced, pitches = zip(*(_parted(melody) for melody in melodies), strict=True)
+    at = np.rint(np.arange(len(pitches[0])) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
     first = LOWEST_MELODY - LOWEST_PITCH
     sounding = transcription.note[np.minimum(at, len(transcription.note) - 1), first : first + MELODY_PITCHES]
-    ours = melody[:, :MELODY_PITCHES].astype(np.float64)
-    both = ours + np.log(np.maximum(sounding, LEAST))
-    both += np.logaddexp.reduce(ours, axis=1, keepdims=True) - np.logaddexp.reduce(both, axis=1, keepdims=True)
-    return np.concatenate([both, melody[:, MELODY_PITCHES:]], axis=1, dtype=np.float32)
+    pitch = np.mean(pitches, axis=0) + BASIC_PITCH * np.log(np.maximum(sounding, LEAST))
+    pitch -= np.logaddexp.reduce(pitch, axis=1, keepdims=True)
+    odds = np.mean(voiced, axis=0)
+    return np.concatenate([pitch - np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1, dtype=np.float32)
+
+
+def _parted(melody: Array) -> tuple[Floats, Floats]:
+    """Log-odds of a melody, (frames, 1), and log-probabilities of its pitches, if there is one."""
+    pitches = melody[:, :MELODY_PITCHES].astype(np.float64)
+    voiced = np.logaddexp.reduce(pitches, axis=1, keepdims=True)
+    return voiced - melody[:, MELODY_PITCHES:], np.maximum(pitches - voiced, LEAST_LIKELY)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("strokes", "chord", "bass", "key", "melody", "notes", "onsets")
 """What the network answers. The key is there to be learned with the rest: the form of a song tells more than frames."""
-WINDOW = 4096  # frames that count; even, as the network works on pairs
+WINDOW = 2048  # frames that count; even, as the network works on pairs
 MARGIN = 1120  # frames that are seen on either side: as far as the network looks, so that there are no seams
 
 
