@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.conftest import BARS, BEAT_S, TUNE
 
 from contrafact import hearing
@@ -125,7 +126,7 @@ def test_the_mixed_reader_has_the_networks_rhythm_and_melody_and_the_templates_c
 
 def test_all_networks_tell_the_melodys_pitch_and_ours_whether_there_is_one() -> None:
     ours = np.full((30, 67), np.log(0.001), np.float32)
-    ours[:, (24, 27)], ours[:, -1] = np.log(0.2), np.log(0.6)  # C4 or D sharp 4, as likely as not
+    ours[:, (24, 27)], ours[:, -1] = np.log(0.2), np.log(0.536)  # C4 or D sharp 4, as likely as not
     theirs = np.full((30, 67), np.log(0.2 / 66), np.float32)
     theirs[:, -1] = np.log(0.8)  # any pitch
     nothing = np.zeros((60, 88), np.float32)
@@ -135,13 +136,24 @@ def test_all_networks_tell_the_melodys_pitch_and_ours_whether_there_is_one() -> 
     both = mixed.together((ours, theirs), heard)
     assert set(both[:, :-1].argmax(axis=1)) == {27}
     np.testing.assert_allclose(np.exp(both).sum(axis=1), 1, rtol=1e-5)
-    odds = np.sqrt(0.6 / (np.exp(ours[:, :-1]).sum(axis=1)) * 0.8 / 0.2)
-    np.testing.assert_allclose(np.exp(both[:, -1]), odds / (1 + odds), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(both[:, -1]), (0.536 + 0.8) / 2, rtol=1e-5)
     late = mixed.together((ours, theirs), replace(heard, note=np.concatenate([nothing[:30], hears[:30]])))
     np.testing.assert_allclose(late[:14, 27], late[:14, 24])
     assert (late[16:, 27] > late[16:, 24] + 1).all()
-    theirs[:, 24] = np.log(0.15)
-    assert set(mixed.together((ours, theirs), heard)[:, :-1].argmax(axis=1)) == {24}
+
+
+def test_a_network_that_hears_a_rest_has_no_say_in_the_pitch() -> None:
+    silent = Transcription(Score(()), FRAME_RATE, *(np.zeros((5, 88), np.float32),) * 2, np.zeros((5, 264), np.float32))
+
+    def heard(pitch: int, sure: float) -> NDArray[np.float32]:
+        """All that is not rest is this pitch."""
+        melody = np.full((5, 67), np.log(1e-6), np.float32)
+        melody[:, pitch], melody[:, -1] = np.log(sure), np.log(1 - sure)
+        return melody
+
+    for sure, pitch in ((0.1, 20), (0.9, 40)):
+        both = mixed.together((heard(20, 0.5), heard(40, sure)), silent)
+        assert set(both[:, :-1].argmax(axis=1)) == {pitch}
 
 
 def test_settings_of_the_mixed_reader_reach_the_network(band: Audio) -> None:

@@ -1,9 +1,9 @@
 """Rhythm and melody by networks that learned from rendered songs, chords by signal processing.
 
 On recordings of real bands such a network is a better judge of beats, bars and lead than of harmony; templates over the
-chroma of basic-pitch, whose model learned from recordings, keep more of what sounds (``benchmarks/covers.py``). Whether
-there is a melody, two networks are asked: the small one, which also hears the rhythm, and that of the neural reader,
-which is surer of voices and shyer of solo pianos. Which pitch it has, basic-pitch is asked too.
+chroma of basic-pitch, whose model learned from recordings, keep more of what sounds (``benchmarks/covers.py``). For the
+melody two networks are asked: the small one, which also hears the rhythm, and that of the neural reader, which is surer
+of voices and shyer of solo pianos. Which pitch it has, basic-pitch is asked too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contrafact import weights
 from contrafact.audio import Audio
@@ -27,8 +26,6 @@ from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.registry import Card
 from contrafact.score import Transcription
 
-Floats = NDArray[np.float64]
-
 CARD = Card(
     summary="Beats and bars as a network hears them, melody as three do; chords by templates over chroma.",
     source="The readers neural and heuristic.",
@@ -39,8 +36,6 @@ CARD = Card(
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
 LEAST = 0.03  # probability of any pitch, to basic-pitch
-LEAST_LIKELY = -14.0  # log-probability of any pitch, to ours
-BASIC_PITCH = 0.5  # its weight beside the mean of our networks
 WEIGHTS = "leadsheet"
 
 
@@ -53,7 +48,7 @@ def networks() -> dict[str, str]:
 class Melody(_melody.Config):
     """Of both networks together; set by hand on songs of the validation split."""
 
-    change_cost: float = 5.0
+    change_cost: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -97,27 +92,22 @@ def build(config: Config = Config()) -> LeadSheetReader:
 
 
 def together(melodies: Sequence[Array], transcription: Transcription) -> Array:
-    """What several networks hear of the melody, as a product of experts (Hinton 2002) of equal weight.
+    """What all networks hear of the melody: the mean of ours, and basic-pitch as another expert for the pitch alone.
+
+    In the mean, who hears a rest has no say in the pitch; the latter is a product of experts (Hinton 2002).
 
     Args:
-        melodies: (frames, 67) log-probabilities of pitches and rest, by network.
-        transcription: what basic-pitch heard in the same recording, another expert for the pitch alone.
+        melodies: (frames, 67) log-probabilities of pitches and rest, by network of ours.
+        transcription: what basic-pitch heard in the same recording.
 
     Returns:
         (frames, 67) log-probabilities.
     """
-    voiced, pitches = zip(*(_parted(melody) for melody in melodies), strict=True)
-    at = np.rint(np.arange(len(pitches[0])) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
+    ours = np.logaddexp.reduce(np.asarray(melodies, np.float64), axis=0) - np.log(len(melodies))
+    at = np.rint(np.arange(len(ours)) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
     first = LOWEST_MELODY - LOWEST_PITCH
     sounding = transcription.note[np.minimum(at, len(transcription.note) - 1), first : first + MELODY_PITCHES]
-    pitch = np.mean(pitches, axis=0) + BASIC_PITCH * np.log(np.maximum(sounding, LEAST))
-    pitch -= np.logaddexp.reduce(pitch, axis=1, keepdims=True)
-    odds = np.mean(voiced, axis=0)
-    return np.concatenate([pitch - np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1, dtype=np.float32)
-
-
-def _parted(melody: Array) -> tuple[Floats, Floats]:
-    """Log-odds of a melody, (frames, 1), and log-probabilities of its pitches, if there is one."""
-    pitches = melody[:, :MELODY_PITCHES].astype(np.float64)
-    voiced = np.logaddexp.reduce(pitches, axis=1, keepdims=True)
-    return voiced - melody[:, MELODY_PITCHES:], np.maximum(pitches - voiced, LEAST_LIKELY)
+    pitches = ours[:, :MELODY_PITCHES]
+    both = pitches + np.log(np.maximum(sounding, LEAST))
+    both += np.logaddexp.reduce(pitches, axis=1, keepdims=True) - np.logaddexp.reduce(both, axis=1, keepdims=True)
+    return np.concatenate([both, ours[:, MELODY_PITCHES:]], axis=1, dtype=np.float32)
