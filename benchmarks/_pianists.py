@@ -62,6 +62,13 @@ CHAINS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Contexts from coarse to fine. A token is the next key of a sixteenth, from low to high, or that there is none; or a
 class of length or velocity."""
+ECHOING = {
+    "strain": ("last", "next_8", "place", "chord"),
+    "strain, melody": ("last", "next_8", "melody", "next_4"),
+    "near and far": ("last", "next_8", "next_2", "place"),
+}
+"""More contexts of the notes, for players that hear what comes back."""
+NEXT = ("next_1", "next_2", "next_4", "next_8")
 TOKENS = {"notes": REL + 1, "length": LENGTHS, "velocity": VELOCITIES}
 DISCOUNTS = (0.6, 0.8, 0.95)
 KINDS: tuple[Kind, ...] = ("kneser-ney", "plain")
@@ -109,7 +116,7 @@ def events_of(take: Take) -> dict[str, dict[str, list[int]]]:
         last = -1
         for token in [*(keys - frame[slot]).tolist(), STOP]:
             own = {"last": last, "token": token}
-            for name, there in zip(("next_1", "next_2"), recalled, strict=True):
+            for name, there in zip(NEXT, recalled, strict=True):
                 own[name] = -1 if there is None else next((k for k in there.tolist() if k > last), STOP)
             add(found["notes"], context | own)
             last = token
@@ -193,12 +200,13 @@ def tuned(
 
 
 def baselines(
-    train: Sequence[Sequence[Take]], valid: Sequence[Take], test: Sequence[Take]
+    train: Sequence[Sequence[Take]], valid: Sequence[Take], test: Sequence[Take], hears_echoes: bool = False
 ) -> dict[str, dict[str, float]]:
     """Surprise of the best n-gram and of the mixture of all, for each part; each of ``train`` may be counted."""
     seen, tuning, asked = [events(takes) for takes in train], events(valid), events(test)
     found: dict[str, dict[str, float]] = {"mixture of n-grams": {}, "best n-gram": {}}
-    for part, chains in CHAINS.items():
+    for part, known in CHAINS.items():
+        chains = known | (ECHOING if hears_echoes and part == "notes" else {})
         both = {}
         for name, names in chains.items():
             both[name] = tuned(part, names, [one[part] for one in seen], tuning[part], asked[part])
@@ -212,14 +220,14 @@ def baselines(
     return found
 
 
-def surprise(path: Path, takes: Sequence[Take]) -> dict[str, float]:
+def surprise(path: Path, takes: Sequence[Take], hears_echoes: bool = False) -> dict[str, float]:
     """The same of the exported network, slot by slot."""
     session, sums, slots, notes = open_session(path), dict.fromkeys(PARTS, 0.0), 0, 0
     for take in takes:
         rows = take.course.rows.copy()
         rows[:, list(SHAPE)] = 0
         course = Course(rows, take.course.tones, take.course.roots, take.course.recalled, take.course.melody)
-        pianist = Pianist(session, course)
+        pianist = Pianist(session, course, hears_echoes)
         for slot in range(len(course)):
             columns = np.flatnonzero(take.played.velocities[slot])
             places = columns + FLOOR - int(pianist.frame[slot])

@@ -75,8 +75,8 @@ def bars_of(notes: Sequence[Note], grid: BeatGrid, first: Sequence[int]) -> Iter
 
 
 def rag_bars(name: str) -> list[Bar]:
-    """The bars of a rag."""
-    score = mutopia_rags.read(name).score(TEMPO_BPM)
+    """The bars of a rag, in two."""
+    score = _corpus.in_two(mutopia_rags.read(name)).score(TEMPO_BPM)
     assert score.grid is not None
     notes = [n for part in score.parts for n in part.notes]
     return list(bars_of(notes, score.grid, score.grid.downbeats.tolist()))
@@ -269,8 +269,8 @@ def guess_notes(weights_name: str) -> dict[str, dict[str, float]]:
     each rag, or all."""
     train, valid, test = (list(_corpus.takes(split)) for split in ("train", "valid", "test"))
     path = Path(weights_name) if weights_name.endswith(".onnx") else weights.locate(weights_name)
-    found = {"neural": surprise(path, test)}
-    found |= baselines([train[:: _corpus.READINGS], train], valid, test)
+    found = {"neural": surprise(path, test, hears_echoes=True)}
+    found |= baselines([train[:: _corpus.READINGS], train], valid, test, hears_echoes=True)
     return {name: {part: nats[part] for part in ("notes", "length")} for name, nats in found.items()}
 
 

@@ -236,8 +236,8 @@ def test_categories_stay_within_their_sizes_and_tell_the_place() -> None:
     assert row["next root"] == 5, "C lies a fourth above G"
     assert (row["busy"], row["loud"]) == (3, 4)
     assert along.tones[PER_BEAT * 4 * 3, :12].tolist() == [i in (0, 4, 7, 10) for i in range(12)]
-    assert along.recalled[PER_BEAT * 4 * 3 + 5].tolist() == [PER_BEAT * 4 * 2 + 5, PER_BEAT * 4 + 5]
-    assert along.recalled[5].tolist() == [-1, -1]
+    assert along.recalled[PER_BEAT * 4 * 3 + 5].tolist() == [PER_BEAT * 4 * 2 + 5, PER_BEAT * 4 + 5, -1, -1]
+    assert along.recalled[5].tolist() == [-1, -1, -1, -1]
 
 
 def test_the_melody_on_sixteenths() -> None:

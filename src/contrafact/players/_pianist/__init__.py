@@ -53,8 +53,10 @@ if TYPE_CHECKING:
 
 MOST = 6
 """Keys that are struck together at most."""
-MORE = 10.0
+MORE = 30.0
 """How much likelier a key becomes at most because others may not be struck."""
+LIFT = 0.05
+"""Nats a semitone by which higher places of a hand become likelier in `by_hands`: left to itself the network sinks."""
 STEPS = (np.arange(LENGTHS + 1), np.array(LENGTH_EDGES))
 """Numbers of the edges of the classes of length, and where they lie."""
 
@@ -136,9 +138,10 @@ class Pianist:
         notes = np.zeros(REL, dtype=np.bool_)
         scores, touch = self.scores(notes)
         for draw in draws:
-            if right is not None:
-                scores = by_hands(scores, open_places, right, temperature)
-            place = drawn(scores, open_places, temperature, float(draw))
+            if right is None:
+                place = drawn(scores, open_places, temperature, float(draw))
+            else:
+                place = drawn(by_hands(scores, open_places, right, temperature), open_places, 1.0, float(draw))
             if place == STOP:
                 break
             notes[place] = True
@@ -148,7 +151,9 @@ class Pianist:
         return notes, touch
 
     def _look(self) -> NDArray[np.float32]:
-        at = np.array([min(self._slot, len(self._along) - 1)])
+        if self._slot >= len(self._along):
+            return np.zeros((0, 0), dtype=np.float32)
+        at = np.array([self._slot])
         return looks(self.played, self._along, self.frame, at, self._hears_echoes)
 
 
@@ -213,26 +218,28 @@ def line_of(form: Form, melody: Sequence[MelodyNote | Note]) -> Melody:
 
 
 def by_hands(scores: Floats, open_places: Bools, right: int, temperature: float) -> Floats:
-    """Scores (`REL` + 1,) by which each hand is as likely to strike as if all places were open.
+    """Scores (`REL` + 1,) by which each hand is as likely to strike as if all places were open; for a draw at 1.
 
-    The chances of places that are not open go to the open ones of their hand, each of which becomes `MORE` times
-    likelier at most; what is left goes to `STOP`.
+    The chances of places that are not open go to the open ones of their hand, together `MORE` times likelier at most;
+    what is left goes to `STOP`.
 
     Args:
         scores: of the places and of `STOP`; of those that are passed, -inf.
         open_places: (`REL`,).
         right: first place of the right hand.
-        temperature: of the draw.
+        temperature: of the draw among the places of a hand.
     """
-    chances = np.exp((scores - scores.max()) / temperature)
-    found = chances.copy()
+    chances = np.exp(scores - scores.max())
+    found = np.append(np.zeros(REL), chances[STOP])
     for hand in (slice(0, max(0, right)), slice(max(0, right), REL)):
         inside = np.where(open_places[hand], chances[hand], 0.0)
         wanted = float(chances[hand].sum())
-        more = min(wanted / inside.sum(), MORE) if inside.any() else 0.0
-        found[hand] = more * inside
-        found[STOP] += wanted - found[hand].sum()
-    return np.asarray(temperature * np.log(np.maximum(found, 1e-30)))
+        most = min(wanted, MORE * float(inside.sum()))
+        if most > 0:
+            shares = (inside / inside.max()) ** (1 / temperature) * np.exp(LIFT * np.arange(len(inside)))
+            found[hand] = most * shares / shares.sum()
+        found[STOP] += wanted - most
+    return np.asarray(np.log(np.maximum(found / found.sum(), 1e-30)))
 
 
 def drawn(scores: Floats, open_places: Bools, temperature: float, draw: float) -> int:

@@ -17,10 +17,11 @@ from contrafact.players import ragtime
 from contrafact.players._form import Bar, plan
 from contrafact.players._perform import Event, perform, randomness
 from contrafact.players._pianist import Pianist, final, keys_of, line_of, open_network
-from contrafact.players._pianist.features import PER_BEAT, Told, course
+from contrafact.players._pianist.features import PER_BEAT, Melody, Told, course
 from contrafact.players._piano import apart
 from contrafact.registry import Card
 from contrafact.score import Part, Score
+from contrafact.theory.voice_leading import ROOM_SEMITONES
 
 CARD = Card(
     summary="Ragtime piano around the melody, key by key from a network that has learned from rags.",
@@ -44,7 +45,7 @@ class Config:
     """
 
     density: float = 0.5
-    temperature: float = 0.9
+    temperature: float = 1.0
     weights: str = "ragtime"
     width: int = 192
 
@@ -88,7 +89,8 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         events: list[Event] = []
         for bar in bars:
             draws, keys = randomness(seed, PLAYER, bar.index), keys_of(form, bar, line, SOON, is_chromatic=True)
-            events += touched(bar, pianist.bar(bar, keys, config.temperature, draws, HEARD, ragtime.FLOOR), draws)
+            struck = pianist.bar(bar, keys, config.temperature, draws, HEARD, ragtime.FLOOR)
+            events += touched(bar, released(struck, form.bars[0].first, line), draws)
         return Part("piano", 0, apart(perform(form, events + final(form, line, 0.0), 0.0)))
 
     return play
@@ -96,7 +98,24 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
 
 def asked(bar: Bar, density: float) -> Told:
     """How busy a bar is to be: by the energy of its chorus and by ``density``."""
-    return Told(int(np.clip(round(1.5 + 2.5 * bar.energy + 4 * (density - 0.5)), 1, 5)))
+    return Told(int(np.clip(round(2.5 + 2.5 * bar.energy + 4 * (density - 0.5)), 1, 5)))
+
+
+def released(events: list[Event], first: int, line: Melody) -> list[Event]:
+    """Notes that end before the melody comes near them.
+
+    Args:
+        events: of the piano.
+        first: beat at which the melody starts.
+        line: the melody.
+    """
+    made = []
+    for event in events:
+        slot = round(PER_BEAT * (event.beat - first))
+        after = range(slot + 1, min(slot + int(np.ceil(PER_BEAT * event.length)), len(line.pitches)))
+        near = (s - slot for s in after if line.starts[s] and abs(int(line.pitches[s]) - event.pitch) < ROOM_SEMITONES)
+        made.append(event._replace(length=min(event.length, next(near, np.inf) / PER_BEAT)))
+    return made
 
 
 def touched(bar: Bar, events: list[Event], draws: np.random.Generator) -> list[Event]:

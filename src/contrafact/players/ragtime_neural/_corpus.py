@@ -28,6 +28,8 @@ READINGS = 8
 """Plainer tunes of each rag."""
 TEMPI_BPM = (65.0, 125.0)
 """Scores tell no tempo: each reading has one of those that covers have."""
+HELD = 0.95
+"""Share of a written length for which a key is down."""
 PHRASES_BEATS = (4, 8, 16)
 SILENT, WHOLE, SHARES = 0.1, 0.1, (0.15, 0.7)
 """Share of phrases without a tune, and with the rag's own; of the notes that the others keep."""
@@ -72,7 +74,7 @@ def readings(rag: Rag) -> Iterator[Take]:
         beat_s = 60 / float(draws.uniform(*TEMPI_BPM))
         tune, others = plainer(top, rest, draws)
         melody = tuple(MelodyNote(n.onset_s, n.duration_s, n.pitch) for n in tune)
-        played = [Note(n.onset_s * beat_s, n.duration_s * beat_s, n.pitch, HEARD) for n in others]
+        played = [Note(n.onset_s * beat_s, HELD * n.duration_s * beat_s, n.pitch, HEARD) for n in others]
         heard = _at_tempo(replace(sheet, melody=melody), beat_s)
         found = laid_out(rag.name, mutopia_rags.split(rag.name), heard, played, _told)
         if found is not None:
