@@ -55,7 +55,7 @@ MOST = 6
 """Keys that are struck together at most."""
 MORE = 30.0
 """How much likelier a key becomes at most because others may not be struck."""
-LIFT = 0.05
+LIFT = 0.04
 """Nats a semitone by which higher places of a hand become likelier in `by_hands`: left to itself the network sinks."""
 STEPS = (np.arange(LENGTHS + 1), np.array(LENGTH_EDGES))
 """Numbers of the edges of the classes of length, and where they lie."""

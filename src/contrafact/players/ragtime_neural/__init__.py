@@ -14,10 +14,10 @@ import numpy as np
 
 from contrafact.leadsheet import LeadSheet
 from contrafact.players import ragtime
-from contrafact.players._form import Bar, plan
+from contrafact.players._form import Bar, Form, plan
 from contrafact.players._perform import Event, perform, randomness
 from contrafact.players._pianist import Pianist, final, keys_of, line_of, open_network
-from contrafact.players._pianist.features import PER_BEAT, Melody, Told, course
+from contrafact.players._pianist.features import HIGHEST, LOWEST, PER_BEAT, Bools, Melody, Told, course
 from contrafact.players._piano import apart
 from contrafact.registry import Card
 from contrafact.score import Part, Score
@@ -45,7 +45,7 @@ class Config:
     """
 
     density: float = 0.5
-    temperature: float = 1.0
+    temperature: float = 0.8
     weights: str = "ragtime"
     width: int = 192
 
@@ -88,12 +88,24 @@ def build(config: Config = Config()) -> Callable[[LeadSheet, Score, int], Part]:
         pianist = Pianist(session, along, hears_echoes=True)
         events: list[Event] = []
         for bar in bars:
-            draws, keys = randomness(seed, PLAYER, bar.index), keys_of(form, bar, line, SOON, is_chromatic=True)
+            draws, keys = randomness(seed, PLAYER, bar.index), open_keys(form, bar, line)
             struck = pianist.bar(bar, keys, config.temperature, draws, HEARD, ragtime.FLOOR)
             events += touched(bar, released(struck, form.bars[0].first, line), draws)
         return Part("piano", 0, apart(perform(form, events + final(form, line, 0.0), 0.0)))
 
     return play
+
+
+def open_keys(form: Form, bar: Bar, line: Melody) -> list[Bools]:
+    """Which keys may be struck in each sixteenth of a bar: where a chord starts, the left hand has its bass alone."""
+    found = keys_of(form, bar, line, SOON, is_chromatic=True)
+    keys = np.arange(LOWEST, HIGHEST + 1)
+    for inside in range(bar.beats):
+        spec = form.chord(bar.first + inside)
+        if form.is_new[bar.first + inside] and not spec.is_none:
+            is_bass = keys % 12 == spec.bass_pitch_class
+            found[PER_BEAT * inside] = found[PER_BEAT * inside] & (is_bass | (keys >= ragtime.FLOOR))
+    return found
 
 
 def asked(bar: Bar, density: float) -> Told:
