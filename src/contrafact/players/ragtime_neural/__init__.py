@@ -27,7 +27,7 @@ CARD = Card(
     summary="Ragtime piano around the melody, key by key from a network that has learned from rags.",
     source="Rags by Joplin, Turpin and Hunter (Mutopia); a recurrent network",
     needs="nothing",
-    known_failures="Has no plan beyond a few bars, so that strains do not come back. Loudness is by rule, as scores do "
+    known_failures="Figures hardly come back, as they do in rags. Loudness is by rule, as scores do "
     "not tell it. In three it is the rule player.",
     license="MIT; learned from scores in the public domain",
 )
