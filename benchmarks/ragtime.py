@@ -1,14 +1,16 @@
 """Ragtime: covers of held-out pop songs beside rags, by the statistics of the style facts (5.2).
 
-``python benchmarks/ragtime.py [--songs N] [--seeds N] [--count] [--no-record]``
+``python benchmarks/ragtime.py [--songs N] [--seeds N] [--weights NAME] [--run DIR]… [--count] [--no-record]``
 
 What is compared are bars of two beats in sixteenths: the rags' own, and pairs of beats of the covers. Hands are told by
 one pitch for all, as a cover's piano does not tell them. 1-Wasserstein distances of each quantity, and mean differences
 of the chances of a stroke on each sixteenth, from the rags of the training split to the covers, and to the rags that
-are not in it: so far apart are rags. The covers are made of the true lead sheets of pop909's last test songs (the
-player's shares were set on the first twelve); where another player sits, the rest of the style stays. ``--count``
-prints the tables of the player's rhythms, counted in the training split; how well they guess other rags is told
-in nats.
+are not in it: so far apart are rags; and from these to the covers. The covers are made of the true lead sheets of
+pop909's last test songs (the rule player's shares were set on the first twelve); where another player sits, the rest of
+the style stays. ``--count`` prints the tables of the rule player's rhythms, counted in the training split; how well
+they guess other rags is told in nats. So is how well the learned player guesses the rag of the test split, beside
+n-grams, where a plainer tune is given: a sixteenth's keys, and a note's length. ``--run`` adds the learning curve of a
+training run.
 """
 
 from __future__ import annotations
@@ -18,37 +20,37 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from contrafact import style
+from _pianists import baselines, surprise
+from contrafact import style, weights
 from contrafact.arrangers.band import band
 from contrafact.data import mutopia_rags, pop909
-from contrafact.leadsheet import Chord, LeadSheet, MelodyNote
+from contrafact.data.rag_sheets import as_cover
+from contrafact.leadsheet import LeadSheet
 from contrafact.metrics.style import ranges, score_all, statistics, style_score
 from contrafact.players._rag_rhythms import RHYTHMS
 from contrafact.players.pop_piano._corpus import sheet_of
 from contrafact.players.ragtime import AGAIN, BACK
-from contrafact.score import BeatGrid, Note, Part, Score
+from contrafact.players.ragtime_neural import _corpus
+from contrafact.score import BeatGrid, Note, Score
 from contrafact.settings import Knobs
 from contrafact.style import StylePart
-from contrafact.theory.chords import build, parse
-from record import record
+from record import curve, record
 
 Floats = NDArray[np.float64]
 SPLIT_PITCH = 63
 """From here the right hand plays; so 93 % of the notes of all rags are told right."""
 SLOTS = 8
 TEMPO_BPM = 85.0
-OTHERS = {"solo_piano": {"swing": 0.0}, "pop_piano": {}}
+LEARNED = "ragtime_neural"
+PLAYERS: dict[str, dict[str, Any]] = {"ragtime": {}, LEARNED: {}, "solo_piano": {"swing": 0.0}, "pop_piano": {}}
 FEWEST = 6  # rarer rhythms are left out
-QUALITIES = ("maj", "min", "7", "dim7")
-RIGHT_WEIGHT, OUTSIDE, VOICE, CHANGE = 0.6, 1.2, 0.12, 0.35
-"""Of reading chords: how much the right hand counts against the left, and a tone outside the chord against one inside;
-price of each voice, and of a change."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def bars_of(notes: Sequence[Note], grid: BeatGrid, first: Sequence[int]) -> Iter
 
 
 def rag_bars(name: str) -> list[Bar]:
-    """The bars of a rag."""
-    score = mutopia_rags.read(name).score(TEMPO_BPM)
+    """The bars of a rag, in two."""
+    score = _corpus.in_two(mutopia_rags.read(name)).score(TEMPO_BPM)
     assert score.grid is not None
     notes = [n for part in score.parts for n in part.notes]
     return list(bars_of(notes, score.grid, score.grid.downbeats.tolist()))
@@ -144,51 +146,6 @@ def facts(bars: Sequence[Bar]) -> dict[str, float]:
 
 
 # The column of the style score
-
-
-def read_chords(rag: mutopia_rags.Rag) -> tuple[Chord, ...]:
-    """Chords of a rag, beat by beat from the first bar line, in seconds of one a beat: the best path through triads,
-    sevenths and diminished chords, by how much of what sounds they have."""
-    pickup = rag.pickup
-    beats = int(rag.length - pickup)
-    sounding = np.zeros((beats, 12))
-    for hand, weight in ((rag.left, 1.0), (rag.right, RIGHT_WEIGHT)):
-        for n in hand:
-            a, e = n.onset - pickup, n.onset - pickup + n.length
-            for beat in range(max(0, int(a)), min(beats, int(np.ceil(e)))):
-                sounding[beat, n.pitch % 12] += weight * (min(e, beat + 1) - max(a, beat))
-    names = [(root, quality) for quality in QUALITIES for root in range(12)]
-    tones = np.array(
-        [[(pc - root) % 12 in parse(f"C:{quality}").intervals for pc in range(12)] for root, quality in names]
-    )
-    share = sounding @ tones.T / np.maximum(sounding.sum(axis=1, keepdims=True), 1e-9)
-    fit = share - OUTSIDE * (1 - share) - VOICE * tones.sum(axis=1)
-    total, back = fit[0], []
-    for row in fit[1:]:
-        moves = total.max() - CHANGE > total
-        back.append(np.where(moves, total.argmax(), np.arange(len(names))))
-        total = np.maximum(total, total.max() - CHANGE) + row
-    path = [int(total.argmax())]
-    for pointers in reversed(back):
-        path.append(int(pointers[path[-1]]))
-    edges = [0, *(np.flatnonzero(np.diff(path[::-1])) + 1).tolist(), beats]
-    return tuple(Chord(float(a), float(e), build(*names[path[::-1][a]])) for a, e in pairwise(edges))
-
-
-def as_cover(rag: mutopia_rags.Rag) -> tuple[LeadSheet, Score]:
-    """A rag as covers are: two of its bars in one of four, what is highest in the right hand as the melody."""
-    chords = read_chords(rag)
-    beats, pickup = np.arange(chords[-1].end_s), rag.pickup
-    hands = [[(n.onset - pickup, n) for n in hand if n.onset >= pickup] for hand in (rag.right, rag.left)]
-    highest = dict(sorted(hands[0], key=lambda x: (x[0], x[1].pitch)))
-    rest = sorted([x for x in hands[0] if highest[x[0]] is not x[1]] + hands[1], key=lambda x: (x[0], x[1].pitch))
-    parts = [
-        Part(name, 0, tuple(Note(onset, n.length, n.pitch, n.velocity) for onset, n in notes))
-        for name, notes in (("melody", sorted(highest.items(), key=lambda x: x[0])), ("piano", rest))
-    ]
-    melody = tuple(MelodyNote(n.onset_s, n.duration_s, n.pitch) for n in parts[0].notes)
-    sheet = LeadSheet(float(len(beats)), beats, beats[::4], "4/4", "N", chords, melody, ())
-    return sheet, Score(tuple(parts), sheet.grid)
 
 
 def column() -> dict[str, Any]:
@@ -272,27 +229,49 @@ def covers(player: str, settings: dict[str, Any], songs: Sequence[str], seeds: i
     return bars, np.array(scores)
 
 
-def compare(songs: int, seeds: int) -> dict[str, Any]:
+def compare(songs: int, seeds: int, weights_name: str) -> dict[str, Any]:
     """Players in the style, beside rags."""
     names = sorted(pop909.BENCHMARK)[-songs:]
     splits: dict[bool, list[Bar]] = {True: [], False: []}
     for name in mutopia_rags.names():
         splits[mutopia_rags.split(name) == "train"] += rag_bars(name)
     rags, others = splits[True], splits[False]
-    apart, told, scores = (
-        {"other rags": distances(rags, others)},
-        {"rags": facts(rags), "other rags": facts(others)},
-        {},
-    )
-    for player, settings in {"ragtime": {}, **OTHERS}.items():
-        bars, totals = covers(player, settings, names, seeds)
-        apart[player], told[player] = distances(rags, bars), facts(bars)
+    apart, told = {"other rags": distances(rags, others)}, {"rags": facts(rags), "other rags": facts(others)}
+    apart_from_others, scores = {"rags": distances(others, rags)}, {}
+    for player, settings in PLAYERS.items():
+        given = settings | ({"weights": weights_name} if player == LEARNED else {})
+        bars, totals = covers(player, given, names, seeds)
+        apart[player], apart_from_others[player], told[player] = (
+            distances(rags, bars),
+            distances(others, bars),
+            facts(bars),
+        )
         scores[player] = float(np.median(totals))
-    for table in (apart, told):
+    for table in (apart, apart_from_others, told):
         for row, values in table.items():
-            print(f"{row:12}", {k: round(v, 2) for k, v in values.items()}, flush=True)
+            print(f"{row:14}", {k: round(v, 2) for k, v in values.items()}, flush=True)
     print(scores)
-    return {"songs": len(names), "seeds": seeds, "distances": apart, "facts": told, "style score, median": scores}
+    return {
+        "songs": len(names),
+        "seeds": seeds,
+        "distances": apart,
+        "distances to other rags": apart_from_others,
+        "facts": told,
+        "style score, median": scores,
+    }
+
+
+# What is played
+
+
+def guess_notes(weights_name: str) -> dict[str, dict[str, float]]:
+    """Surprise in nats at the rag of the test split: of the learned player, and of n-grams that count one reading of
+    each rag, or all."""
+    train, valid, test = (list(_corpus.takes(split)) for split in ("train", "valid", "test"))
+    path = Path(weights_name) if weights_name.endswith(".onnx") else weights.locate(weights_name)
+    found = {"neural": surprise(path, test, hears_echoes=True)}
+    found |= baselines([train[:: _corpus.READINGS], train], valid, test, hears_echoes=True)
+    return {name: {part: nats[part] for part in ("notes", "length")} for name, nats in found.items()}
 
 
 def main() -> None:
@@ -300,6 +279,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--songs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--weights", default="ragtime")
+    parser.add_argument("--run", type=Path, action="append", default=[])
     parser.add_argument("--count", action="store_true")
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
@@ -308,7 +289,11 @@ def main() -> None:
         return
     guessed = guess()
     print(guessed)
-    result = {"nats of a rhythm, other rags": guessed} | column() | compare(options.songs, options.seeds)
+    notes = guess_notes(options.weights)
+    print(notes)
+    result = {"nats of a rhythm, other rags": guessed, "held out, nats": notes} | column()
+    result |= compare(options.songs, options.seeds, options.weights)
+    result |= {f"curve, {run.name}": curve(run) for run in options.run}
     if not options.no_record:
         record("ragtime", result)
 

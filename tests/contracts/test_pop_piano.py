@@ -13,10 +13,10 @@ from tests.contracts.test_band import song
 from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import Chord, LeadSheet, MelodyNote
 from contrafact.metrics.style_statistics import bass, comping
-from contrafact.players import pop_piano
+from contrafact.players import _pianist, pop_piano
 from contrafact.players._form import plan
-from contrafact.players.pop_piano import allowed, asked, drawn, pedals
-from contrafact.players.pop_piano._features import (
+from contrafact.players._pianist import allowed, drawn
+from contrafact.players._pianist.features import (
     COLUMNS,
     HIGHEST,
     LENGTHS,
@@ -31,8 +31,9 @@ from contrafact.players.pop_piano._features import (
     frame_of,
     length_class,
     on_sixteenths,
-    told_of,
 )
+from contrafact.players.pop_piano import asked, pedals
+from contrafact.players.pop_piano._corpus import told_of
 from contrafact.registry import PLAYERS
 from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
@@ -171,7 +172,7 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
 
 
 def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop_piano, "COLUMNS", COLUMNS + 1)
+    monkeypatch.setattr(_pianist, "COLUMNS", COLUMNS + 1)
     with pytest.raises(MissingError) as error:
         PLAYERS.build("pop_piano")
     assert error.value.code == "WEIGHTS_OTHER"
@@ -235,8 +236,8 @@ def test_categories_stay_within_their_sizes_and_tell_the_place() -> None:
     assert row["next root"] == 5, "C lies a fourth above G"
     assert (row["busy"], row["loud"]) == (3, 4)
     assert along.tones[PER_BEAT * 4 * 3, :12].tolist() == [i in (0, 4, 7, 10) for i in range(12)]
-    assert along.recalled[PER_BEAT * 4 * 3 + 5].tolist() == [PER_BEAT * 4 * 2 + 5, PER_BEAT * 4 + 5]
-    assert along.recalled[5].tolist() == [-1, -1]
+    assert along.recalled[PER_BEAT * 4 * 3 + 5].tolist() == [PER_BEAT * 4 * 2 + 5, PER_BEAT * 4 + 5, -1, -1]
+    assert along.recalled[5].tolist() == [-1, -1, -1, -1]
 
 
 def test_the_melody_on_sixteenths() -> None:

@@ -14,8 +14,9 @@ from contrafact import weights
 from contrafact.data import pop909
 from contrafact.errors import InputError, MissingError, SettingsError
 from contrafact.leadsheet import Chord
-from contrafact.players.pop_piano import Config, Pianist, _corpus, network
-from contrafact.players.pop_piano._features import (
+from contrafact.players._pianist import Pianist
+from contrafact.players._pianist import network as keyboard
+from contrafact.players._pianist.features import (
     FEATURES,
     FLOOR,
     HEIGHT,
@@ -31,10 +32,12 @@ from contrafact.players.pop_piano._features import (
     TONES,
     TOUCH,
     Played,
-    features,
     frame_of,
     height_class,
+    look_back,
 )
+from contrafact.players._pianist.takes import Take, laid
+from contrafact.players.pop_piano import Config, _corpus, network
 from contrafact.runtime import open_session
 from contrafact.score import BeatGrid, Note, Part, Score
 from contrafact.training import export, loop
@@ -63,13 +66,13 @@ def song(name: str, bars: int = 12, up: int = 0) -> pop909.Song:
 TEST, VALID = "003", next(n for n in map("{:03}".format, range(1, 200)) if pop909.split(n) == "valid")
 
 
-def toy_takes() -> list[_corpus.Take]:
+def toy_takes() -> list[Take]:
     made = [song("001"), song("002", 20), song(VALID, 16)]
     return [take for s in made if (take := _corpus.take(s)) is not None]
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[_corpus.Take]]:
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Take]]:
     made = toy_takes()
     monkeypatch.setattr(_corpus, "takes", lambda split=None: (t for t in made if split in (None, t.split)))
     network.taken.cache_clear()
@@ -83,17 +86,17 @@ def trained(tmp_path: Path, *more: str) -> Path:
     return tmp_path / "run"
 
 
-def test_two_steps_and_the_export_plays_as_torch_does(toy: list[_corpus.Take], tmp_path: Path) -> None:
+def test_two_steps_and_the_export_plays_as_torch_does(toy: list[Take], tmp_path: Path) -> None:
     run = trained(tmp_path)
     card = export.export(run, tmp_path / "toy.onnx", storage="float16")
     assert card.largest_difference <= 1e-4
     assert card.config["width"] == 16
 
     torch_side = export.read_run(run).networks["piano"].eval()
-    assert isinstance(torch_side, network.PopPiano)
+    assert isinstance(torch_side, keyboard.Keyboard)
     export._round(torch_side)
     take = toy[2]
-    made = network.example(take, 0, len(take.course), 0)
+    made = keyboard.example(take, 0, len(take.course), 0)
     notes = torch.from_numpy((made["velocities"] > 0).astype(np.float32))[None]
     with torch.no_grad():
         both = torch_side.both(torch.from_numpy(made["rows"])[None], torch.from_numpy(made["looks"])[None])
@@ -109,11 +112,11 @@ def test_two_steps_and_the_export_plays_as_torch_does(toy: list[_corpus.Take], t
     assert touches.shape == (len(take.course), REL, TOUCH)
 
 
-def test_it_learns(toy: list[_corpus.Take], tmp_path: Path) -> None:
+def test_it_learns(toy: list[Take], tmp_path: Path) -> None:
     more = ["loop.steps=120", "loop.ema_decay=0.0", "players.piano.learning_rate=0.02", "loop.listen_every=0"]
     valid = network.taken("valid")
-    before = network.surprises(network.PopPiano(Config(width=16), network.Training()).eval(), valid)
-    learned = network.surprises(
+    before = keyboard.surprises(keyboard.Keyboard(16, keyboard.Training()).eval(), valid)
+    learned = keyboard.surprises(
         export.read_run(trained(tmp_path, *more, "players.piano.warmup_steps=0")).networks["piano"],  # type: ignore[arg-type]
         valid,
     )
@@ -121,13 +124,13 @@ def test_it_learns(toy: list[_corpus.Take], tmp_path: Path) -> None:
         assert learned[part] < 0.5 * before[part]
 
 
-def test_the_loss_is_the_likelihood_of_what_was_played(toy: list[_corpus.Take]) -> None:
+def test_the_loss_is_the_likelihood_of_what_was_played(toy: list[Take]) -> None:
     """A slot's surprise is the sum over its tokens, one after the other, of those that may still come."""
     torch.manual_seed(0)
-    made, take = network.PopPiano(Config(width=16), network.Training()).eval(), toy[0]
-    whole = network.example(take, 0, 32, 0)
+    made, take = keyboard.Keyboard(16, keyboard.Training()).eval(), toy[0]
+    whole = keyboard.example(take, 0, 32, 0)
     given = {key: torch.from_numpy(array)[None] for key, array in whole.items()}
-    notes, lengths, velocities = network.surprises_of(made, **given, inside=torch.ones(1, 32))
+    notes, lengths, velocities = keyboard.surprises_of(made, **given, inside=torch.ones(1, 32))
     both = made.both(given["rows"], given["looks"])[0]
     slow, touch = [], []
     for slot in range(32):
@@ -150,7 +153,7 @@ def test_the_loss_is_the_likelihood_of_what_was_played(toy: list[_corpus.Take]) 
     assert velocities.tolist() == pytest.approx([b for _, b in touch], abs=1e-4)
 
 
-def test_batches_follow_from_the_draws(toy: list[_corpus.Take]) -> None:
+def test_batches_follow_from_the_draws(toy: list[Take]) -> None:
     source = network.make_source(Config(), network.Data(beats=60))
     one, again, other = (source.batch(Draws(0, step), 8) for step in (4, 4, 5))
     assert all((one[k] == again[k]).all() for k in one)
@@ -165,7 +168,7 @@ def batch(**settings: Any) -> dict[str, np.ndarray]:
     return network.make_source(Config(), network.Data(beats=16, **settings)).batch(Draws(0, 0), 48)
 
 
-def test_what_is_told_may_be_hidden(toy: list[_corpus.Take]) -> None:
+def test_what_is_told_may_be_hidden(toy: list[Take]) -> None:
     assert (batch(untold=0.0, hidden=0.0)["rows"][..., SHAPE] > 0).all()
     assert not batch(untold=1.0, hidden=0.0)["rows"][..., SHAPE].any()
     some = batch(untold=0.0, hidden=0.5)["rows"][:, 0][:, SHAPE] == 0
@@ -173,7 +176,7 @@ def test_what_is_told_may_be_hidden(toy: list[_corpus.Take]) -> None:
 
 
 @pytest.mark.parametrize("shift", [-3, 2, 3])
-def test_a_moved_song_is_the_song_in_another_key(toy: list[_corpus.Take], shift: int) -> None:
+def test_a_moved_song_is_the_song_in_another_key(toy: list[Take], shift: int) -> None:
     """Moved while it is made into an example, or moved before: the same."""
     moved = song("001", up=shift)
     names = ["C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"]
@@ -182,15 +185,15 @@ def test_a_moved_song_is_the_song_in_another_key(toy: list[_corpus.Take], shift:
     keys = (pop909.KeySpan(0, 24.0, names[shift % 12] + ":maj"),)
     elsewhere = _corpus.take(pop909.Song("001", moved.score, "4/4", True, chords, keys))
     assert elsewhere is not None
-    ours, theirs = network.example(toy[0], 8, 64, shift), network.example(elsewhere, 8, 64, 0)
+    ours, theirs = keyboard.example(toy[0], 8, 64, shift), keyboard.example(elsewhere, 8, 64, 0)
     for key in ("rows", "looks", "velocities"):
         assert (ours[key] == theirs[key]).all(), key
-    still = network.example(toy[0], 8, 64, 0)
+    still = keyboard.example(toy[0], 8, 64, 0)
     assert (ours["rows"][:, ROOT] == (still["rows"][:, ROOT] + shift) % 12).all()
     assert ours["rows"][0, HEIGHT] == height_class(int(toy[0].course.melody.pitches[8]) + shift)
 
 
-def test_examples_are_moved_and_only_as_far_as_asked(toy: list[_corpus.Take]) -> None:
+def test_examples_are_moved_and_only_as_far_as_asked(toy: list[Take]) -> None:
     homes = [set(batch(shift=shift)["rows"][..., ROOT].ravel().tolist()) for shift in (0, 1, 3)]
     assert homes[0] == {0, 5, 7, 9}
     assert homes[1] == {(r + s) % 12 for r in homes[0] for s in (-1, 0, 1)}
@@ -202,11 +205,11 @@ def test_examples_are_moved_and_only_as_far_as_asked(toy: list[_corpus.Take]) ->
         settings(recipe, find_method(recipe.method))
 
 
-def test_dropout_and_forgetting_act_in_training_only(toy: list[_corpus.Take]) -> None:
-    made = network.example(toy[0], 0, 40, 0)
+def test_dropout_and_forgetting_act_in_training_only(toy: list[Take]) -> None:
+    made = keyboard.example(toy[0], 0, 40, 0)
     rows, looks = torch.from_numpy(made["rows"])[None], torch.from_numpy(made["looks"])[None]
-    for training in (network.Training(dropout=0.5, forgetting=0.0), network.Training(0.0, 0.5)):
-        one = network.PopPiano(Config(width=16), training)
+    for training in (keyboard.Training(dropout=0.5, forgetting=0.0), keyboard.Training(0.0, 0.5)):
+        one = keyboard.Keyboard(16, training)
         assert (one.both(rows, looks) != one.both(rows, looks)).any()
         one.eval()
         assert (one.both(rows, looks) == one.both(rows, looks)).all()
@@ -218,7 +221,7 @@ def test_nothing_to_learn_from_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_p
     with pytest.raises(InputError, match="nothing to learn"):
         trained(tmp_path)
     with pytest.raises(InputError, match="no pianists"):
-        network.surprises(network.PopPiano(Config(width=16), network.Training()), ())
+        keyboard.surprises(keyboard.Keyboard(16, keyboard.Training()), ())
     network.taken.cache_clear()
 
 
@@ -247,7 +250,7 @@ def test_the_second_voice_sings_where_the_first_rests() -> None:
 def test_two_notes_on_one_key_and_keys_out_of_range_are_lost() -> None:
     grid = BeatGrid(np.arange(8) * 0.5, np.arange(0, 8, 4), 4)
     notes = (Note(0.5, 0.1, 60, 80), Note(0.51, 0.4, 60, 70), Note(1, 0.5, LOWEST - 1, 80), Note(1, 0.5, HIGHEST, 80))
-    played, lost = _corpus.laid(grid, (*notes, Note(9.0, 1, 60, 80)), 0, 16)
+    played, lost = laid(grid, (*notes, Note(9.0, 1, 60, 80)), 0, 16)
     assert lost == 2
     assert played.velocities[4, 60 - FLOOR] == 70, "the longer one"
     assert played.velocities[8, HIGHEST - FLOOR] == 80
@@ -263,7 +266,7 @@ def test_features_look_back() -> None:
         pitches = sorted(rng.choice(np.arange(LOWEST, HIGHEST + 1), rng.integers(0, 4), replace=False).tolist())
         history.append({p: (int(rng.integers(30, 120)), float(rng.uniform(0.3, 9))) for p in pitches})
         played.play(slot, pitches, [v for v, _ in history[-1].values()], [long for _, long in history[-1].values()])
-    found = features(played, frame, recalled, np.arange(48))
+    found = look_back(played, frame, recalled, np.arange(48))
     for slot in (0, 1, 17, 40, 47):
         for place in range(REL):
             pitch = int(frame[slot]) + place

@@ -22,7 +22,9 @@ from contrafact import files
 from contrafact.errors import ContrafactError, InputError, OutputError, SettingsError, TrainingError
 from contrafact.training import checkpoint, loop, recipe
 from contrafact.training.draws import Draws
-from contrafact.training.recipe import Optimiser
+from contrafact.training.game import Game
+from contrafact.training.recipe import Loop, Optimiser
+from contrafact.training.state import State
 
 LOOP = {"steps": 6, "batch_size": 3, "checkpoint_every": 2, "keep": 2, "log_every": 1, "listen_every": 0}
 LOOP |= {"tensorboard": False, "device": "cpu"}
@@ -384,6 +386,24 @@ def test_a_run_starts_from_the_result_of_another(whole, tmp_path) -> None:
         assert torch.allclose(after[f"network/{name}"], kept, atol=1e-12)
     assert any(f"average/{name}" in after for name in weights)
     assert steps_kept(tmp_path / "tuned") == [1]
+
+
+def test_what_the_run_to_start_from_lacks_starts_as_it_is(whole) -> None:
+    """The rest is taken; a part that only the run has is refused."""
+
+    def state(critic: torch.nn.Module) -> State:
+        networks = toy.make_game(toy.Config(), toy.Training()).networks
+        game = Game({"generator": networks["generator"], "critic": critic}, {}, ("generator",))
+        return State(game, {}, Loop(), torch.device("cpu"))
+
+    tensors = learned(whole)
+    longer = torch.nn.Sequential(*toy.make_game(toy.Config(), toy.Training()).networks["critic"], torch.nn.Linear(1, 1))
+    added = longer[3].weight.clone()
+    state(longer).start_from(tensors)
+    assert torch.equal(longer[0].weight, tensors["network/critic/0.weight"])
+    assert torch.equal(longer[3].weight, added)
+    with pytest.raises(InputError):
+        state(longer[:2]).start_from(tensors)
 
 
 def test_a_start_that_is_missing_or_other_is_refused(whole, tmp_path) -> None:

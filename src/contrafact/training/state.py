@@ -89,12 +89,15 @@ class State:
     def start_from(self, tensors: dict[str, Tensor]) -> None:
         """Take the weights that another run has reached, averaged where it kept averages; optimisers start anew.
 
+        What a network has that the run's had not starts as it is.
+
         Raises:
             InputError: CHECKPOINT_OTHER, the tensors belong to other networks.
         """
         try:
             for name, network in self.game.networks.items():
-                network.load_state_dict(under(tensors, f"average/{name}/") or under(tensors, f"network/{name}/"))
+                found = under(tensors, f"average/{name}/") or under(tensors, f"network/{name}/")
+                network.load_state_dict({**network.state_dict(), **found} if found else found)
         except RuntimeError as cause:
             raise InputError(
                 "CHECKPOINT_OTHER",

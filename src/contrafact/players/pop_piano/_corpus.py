@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,43 +12,13 @@ from contrafact.data import pop909
 from contrafact.data.corpus import Split
 from contrafact.data.songs import monophonic, truth_sheet
 from contrafact.leadsheet import LeadSheet
-from contrafact.players._form import Bar, plan
-from contrafact.players.pop_piano._features import (
-    HIGHEST,
-    LOWEST,
-    PER_BEAT,
-    Course,
-    Played,
-    course,
-    on_sixteenths,
-    told_of,
-)
-from contrafact.score import BeatGrid, Note
+from contrafact.players._pianist.features import PER_BEAT, Played, Told
+from contrafact.players._pianist.takes import Take, laid_out
 
 TAIL_S = 1.0
-
-
-@dataclass(frozen=True)
-class Take:
-    """One song.
-
-    Attributes:
-        name: in the corpus.
-        split: the corpus's own.
-        sheet: what a listener should find; its melody is the singer's, and where that rests the second voice's.
-        bars: up to the last one.
-        course: what may be told.
-        played: by the pianist.
-        lost: notes that the sixteenths or the range have no room for.
-    """
-
-    name: str
-    split: Split
-    sheet: LeadSheet
-    bars: tuple[Bar, ...]
-    course: Course
-    played: Played
-    lost: int
+BUSY_EDGES = (1.2, 1.7, 2.2, 2.8)
+"""Attacks in a beat."""
+LOUD_EDGES = (70, 77, 83, 89)
 
 
 def takes(split: Split | None = None, path: Path | None = None) -> Iterator[Take]:
@@ -65,25 +35,26 @@ def take(song: pop909.Song) -> Take | None:
     piano = song.score.part("piano")
     if piano is None or not piano.notes:
         return None
-    sheet = sheet_of(song)
-    form = plan(sheet)
-    bars = form.bars[:-1]
-    if not bars:
-        return None
-    first, slots = bars[0].first, PER_BEAT * sum(bar.beats for bar in bars)
-    played, lost = laid(form.grid, piano.notes, first, slots)
-    told = []
-    for bar in bars:
-        inside = slice(PER_BEAT * (bar.first - first), PER_BEAT * (bar.first - first + bar.beats))
-        level = played.level[inside, 0]
-        struck = level > 0
-        told.append(told_of(int(struck.sum()), bar.beats, float(level[struck].mean()) if struck.any() else 0.0))
-    melody = on_sixteenths(form.grid, sheet.melody, first, slots)
-    return Take(song.name, pop909.split(song.name), sheet, bars, course(form, bars, told, melody), played, lost)
+    return laid_out(song.name, pop909.split(song.name), sheet_of(song), piano.notes, _told)
+
+
+def _told(played: Played, inside: slice) -> Told:
+    level = played.level[inside, 0]
+    struck = level > 0
+    return told_of(int(struck.sum()), len(level) // PER_BEAT, float(level[struck].mean()) if struck.any() else 0.0)
+
+
+def told_of(attacks: int, beats: int, mean_velocity: float) -> Told:
+    """What was played in a bar, told as what could have been asked; loudness only where there is any."""
+    loud = 1 + bisect(LOUD_EDGES, mean_velocity) if attacks else 0
+    return Told(1 + bisect(BUSY_EDGES, attacks / beats), loud)
 
 
 def sheet_of(song: pop909.Song) -> LeadSheet:
-    """The lead sheet that a listener should find."""
+    """The lead sheet that a listener should find.
+
+    Its melody is the singer's, and where that rests the second voice's.
+    """
     voices = {name: monophonic(p.notes) if (p := song.score.part(name)) else [] for name in ("melody", "bridge")}
     spans = [(n.onset_s, n.end_s) for n in voices["melody"]]
     starts = np.array([a for a, _ in spans])
@@ -95,25 +66,3 @@ def sheet_of(song: pop909.Song) -> LeadSheet:
             free.append(n)
     line = tuple(sorted([*voices["melody"], *free], key=lambda n: n.onset_s))
     return truth_sheet(line, song.grid, song.chords, song.key, song.score.end_s + TAIL_S)
-
-
-def laid(grid: BeatGrid, notes: Sequence[Note], first: int, slots: int) -> tuple[Played, int]:
-    """Notes on the sixteenths from beat ``first`` on, and how many of those inside have no room there.
-
-    Of two on one key in one slot the longer stays; keys are `LOWEST` to `HIGHEST`.
-    """
-    beats = grid.beat_at(np.array([(n.onset_s, n.end_s) for n in notes]).reshape(-1, 2)) - first
-    found: dict[int, dict[int, tuple[Note, float]]] = {}
-    inside = 0
-    for note, (a, b) in zip(notes, PER_BEAT * beats, strict=True):
-        slot = round(a)
-        inside += 0 <= slot < slots
-        if 0 <= slot < slots and LOWEST <= note.pitch <= HIGHEST:
-            here = found.setdefault(slot, {})
-            if note.pitch not in here or b - a > here[note.pitch][1]:
-                here[note.pitch] = (note, float(b - a))
-    played = Played(slots)
-    for slot in range(slots):
-        here = dict(sorted(found.get(slot, {}).items()))
-        played.play(slot, [*here], [n.velocity for n, _ in here.values()], [length for _, length in here.values()])
-    return played, inside - sum(len(here) for here in found.values())

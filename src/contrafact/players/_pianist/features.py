@@ -2,7 +2,7 @@
 
 Pitches are told from the root of the chord at hand: `frame_of` gives the MIDI pitch of the first of `REL` places, so
 that one figure over different chords is one pattern. `Course` is what is known before playing; `Played` holds what was
-played, and `features` looks back on it. Training and playing use the same.
+played, and `look_back` tells what is remembered of it. Training and playing use the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contrafact.leadsheet import MelodyNote
 from contrafact.players._form import Bar, Form
 from contrafact.players._recurrent import METRES, VELOCITIES, slot_before
-from contrafact.score import BeatGrid
+from contrafact.score import BeatGrid, Note
 from contrafact.theory.chords import ChordSpec, tonic
 from contrafact.theory.scales import collection
 
@@ -45,9 +45,6 @@ LENGTHS = len(LENGTH_EDGES) - 1
 TOUCH = LENGTHS + VELOCITIES
 """Answers about touch: scores of the classes of length, then of velocity."""
 
-BUSY_EDGES = (1.2, 1.7, 2.2, 2.8)
-"""Attacks in a beat."""
-LOUD_EDGES = (70, 77, 83, 89)
 TEMPO_EDGES = (60, 67, 74, 82, 92, 105, 125)
 CHORD_EDGES = (2, 3, 4, 5, 7, 9, 13)
 TIME_EDGES = (1, 2, 3, 4, 6, 8, 16)
@@ -82,8 +79,10 @@ TONES = 36
 FEATURES = 4 * REL + 4
 FADING = 6.0
 """Sixteenths in which the memory of a note fades to a third."""
-BACK = (1, 2)
+BACK = (1, 2, 4, 8)
 """Bars in which the same place is recalled."""
+NEAR = 2
+"""Of which the first are recalled by all pianists."""
 RESTS = -1
 NEVER = -10_000
 
@@ -96,7 +95,7 @@ class Melody:
     starts: Bools
 
 
-def on_sixteenths(grid: BeatGrid, notes: Sequence[MelodyNote], first: int, slots: int) -> Melody:
+def on_sixteenths(grid: BeatGrid, notes: Sequence[MelodyNote | Note], first: int, slots: int) -> Melody:
     """The melody, one note at a time, from beat ``first`` on; the later of two in one slot counts."""
     pitches, starts = np.full(slots, RESTS, dtype=np.int64), np.zeros(slots, dtype=np.bool_)
     onsets = grid.beat_at(np.array([n.onset_s for n in notes])) - first
@@ -116,7 +115,7 @@ class Course:
         rows: (slots, `COLUMNS`) categories.
         tones: (slots, `TONES`) of 0 and 1.
         roots: (slots,) pitch class that places are counted from.
-        recalled: (slots, 2) the same place in bars before, -1 where there is none.
+        recalled: (slots, bars of `BACK`) the same place in bars before, -1 where there is none.
         melody: its pitches.
     """
 
@@ -132,7 +131,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Told:
-    """What is asked of a bar: classes of how many attacks and how loud, 1 to 5; 0 where it is not told."""
+    """What is asked of a bar: classes of how busy and how loud, 1 to 5; 0 where it is not told."""
 
     busy: int = 0
     loud: int = 0
@@ -268,7 +267,7 @@ class Played:
         self.down[after] = self._until > after
 
 
-def features(played: Played, frame: Ints, recalled: Ints, at: Ints) -> NDArray[np.float32]:
+def look_back(played: Played, frame: Ints, recalled: Ints, at: Ints) -> NDArray[np.float32]:
     """What is remembered before slots ``at`` (n,): (n, `FEATURES`).
 
     Args:
@@ -282,7 +281,7 @@ def features(played: Played, frame: Ints, recalled: Ints, at: Ints) -> NDArray[n
     gone = (rows - 1 - played.last[rows, here]) / FADING
     found = [np.exp(-np.minimum(gone, 20.0)), played.down[rows, here]]
     levels = [played.level[at, 1] / 127]
-    for back in recalled[at].T:
+    for back in recalled[at, :NEAR].T:
         there = (back >= 0)[:, None]
         cells = played.velocities[back[:, None], frame[back][:, None] + places] > 0
         found.append(cells & there)
@@ -294,9 +293,3 @@ def features(played: Played, frame: Ints, recalled: Ints, at: Ints) -> NDArray[n
 def length_class(lengths: NDArray[Any]) -> Ints:
     """Class of lengths in sixteenths."""
     return np.clip(np.searchsorted(LENGTH_EDGES, lengths, side="right") - 1, 0, LENGTHS - 1)
-
-
-def told_of(attacks: int, beats: int, mean_velocity: float) -> Told:
-    """What was played in a bar, told as what could have been asked; loudness only where there is any."""
-    loud = 1 + bisect(LOUD_EDGES, mean_velocity) if attacks else 0
-    return Told(1 + bisect(BUSY_EDGES, attacks / beats), loud)
