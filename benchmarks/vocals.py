@@ -9,8 +9,9 @@ notes by the decoder that all networks use.
 
 Two libraries that users would otherwise take stand beside them (``pip install contrafact[peers]``): SwiftF0, a network
 that follows one voice (Nieradzik 2025), and Melodia, which follows the voice of a mix (Salamon and Gómez, IEEE TASLP
-2012; essentia). They answer with a pitch for every frame, as fine as they hear it, instead of notes; those of
-the clean voice tell how far two followers of pitch agree on it. Results go to ``benchmarks/results/vocals.json``.
+2012; essentia, which is under the AGPL 3.0). They answer with a pitch for every frame, as fine as they hear it, instead
+of notes; those of the clean voice tell how far two followers of pitch agree on it. Results go to
+``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations

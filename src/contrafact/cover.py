@@ -144,7 +144,7 @@ def cover(
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
             parts = renderer(struck_early(arrangement.score), work.scratch, recording.duration_s, told)
         with clock("mix") as told:
-            fade = fade_out(sound.analysis, arrangement.score)
+            fade = None if settings.preview_s else fade_out(sound.analysis, arrangement.score)  # an excerpt has no end
             mixed, ears = _mix(parts, chosen, fade, work, settings, _tags(song, sound.source, chosen.title), told)
         with clock("report"):
             scores.result()

@@ -228,7 +228,7 @@ def doubts(sheet: LeadSheet, asked_bpm: float | None = 0.0) -> list[str]:
     its beats.
     """
     unsure = {k: text for k, (least, text) in UNSURE.items() if sheet.confidence.get(k, 1.0) < least}
-    if unsure.keys() >= {"beats", "key", "melody"}:
+    if asked_bpm == 0 and unsure.keys() >= {"beats", "key", "melody"}:
         return [NO_MUSIC]
     if "beats" in unsure and asked_bpm == 0:
         unsure["beats"] += ADVICE
