@@ -183,7 +183,7 @@ def test_a_midi_file_is_covered_with_its_own_notes(tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "song.bossa-nova" / "report.json").read_text())
     assert report["source"]["format"] == "MIDI"
-    assert set(report["models"]) == {"soundfont", "leadsheet", "jazz_lines"}
+    assert set(report["models"]) == {"soundfont", "leadsheet", "leadsheet_wide", "jazz_lines"}
 
 
 def test_preview_transpose_and_format(band_recording, tmp_path):
@@ -231,8 +231,10 @@ def test_the_report_tells_which_networks_heard_and_played(band_recording, tmp_pa
         done = contrafact("cover", band_recording, "-o", tmp_path, "--preview", 5, "--json", *knobs, check=True)
         folder = Path(json.loads(done.stdout.splitlines()[-1])["folder"])
         models = json.loads((folder / "report.json").read_text())["models"]
-        assert set(models) == {"soundfont", "basic_pitch", "leadsheet", "jazz_lines"} | played
-        assert all(models[name] == weights.card(name).sha256 for name in {"leadsheet", "jazz_lines"} | played)
+        assert set(models) == {"soundfont", "basic_pitch", "leadsheet", "leadsheet_wide", "jazz_lines"} | played
+        assert all(
+            models[name] == weights.card(name).sha256 for name in {"leadsheet", "leadsheet_wide", "jazz_lines"} | played
+        )
 
 
 def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
