@@ -74,7 +74,6 @@ def cover(
 ) -> None:
     """Cover songs in a style: mix, stems, MIDI, scores and a report for each."""
     from contrafact.cover import check
-    from contrafact.workplace import told_apart
 
     settings = Settings(
         style=style,
@@ -91,20 +90,17 @@ def cover(
         raise SettingsError("SETTING_VALUE", "A lead sheet belongs to one song.", "Give one song with --leadsheet.")
     check(settings, leadsheet, songs)
     shown = Shown(json_lines)
-    named = zip(songs, told_apart(songs), strict=True)
-    failed = [song for song, name in named if not _cover_one(song, name, out, settings, leadsheet, force, shown)]
+    failed = [song for song in songs if not _cover_one(song, out, settings, leadsheet, force, shown)]
     shown.summary(len(songs), len(failed))
     raise typer.Exit(1 if failed else 0)
 
 
-def _cover_one(
-    song: Path, name: str, out: Path, settings: Settings, leadsheet: Path | None, force: bool, shown: Shown
-) -> bool:
+def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None, force: bool, shown: Shown) -> bool:
     from contrafact.cover import cover as make
 
     try:
         with shown.job(song) as progress:
-            made = make(song, out, settings, name=name, edited=leadsheet, force=force, progress=progress)
+            made = make(song, out, settings, edited=leadsheet, force=force, progress=progress)
     except ContrafactError as error:
         shown.failure(song, error)
         return False

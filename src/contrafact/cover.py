@@ -84,12 +84,11 @@ def cover(
     out: Path = Path("covers"),
     settings: Settings | None = None,
     *,
-    name: str = "",
     edited: Path | None = None,
     force: bool = False,
     progress: Progress = lambda stage, share: None,
 ) -> Cover:
-    """Cover one song: everything is written to ``out/<name>.<style>/``, or nothing.
+    """Cover one song: everything is written to ``out/<song name>.<style>/``, or nothing.
 
     Other takes keep their folders: where one of that name holds another song or other settings, or was changed since it
     was made, this one gets "-2".
@@ -98,7 +97,6 @@ def cover(
         song: an audio or MIDI file.
         out: folder of all covers.
         settings: what is asked of it.
-        name: of its folder there, before the style; "" takes the file's. `workplace.told_apart` names several songs.
         edited: a lead sheet (JSON) that takes the place of what would be heard.
         force: do it again though a finished cover of the same song with the same settings is there.
         progress: called with the stage's name and the share of the whole job that is done, 0 to 1.
@@ -112,11 +110,11 @@ def cover(
     sheet_text = _text_of(edited) if edited else ""
     asked = asdict(settings) | {"leadsheet": hashlib.sha256(sheet_text.encode()).hexdigest() if edited else ""}
     digest = sha256(song)
-    folder = f"{safe_name(name or song.stem)}.{settings.style}"
-    choose = partial(target_folder, out, folder, digest, asked, force=force)
+    name = f"{safe_name(song.stem)}.{settings.style}"
+    choose = partial(target_folder, out, name, digest, asked, force=force)
     target = choose()
     if not force and (done := finished(target, digest, asked)):
-        return Cover(target, done, skipped=True, changed=changed_covers(out, folder, digest, asked))
+        return Cover(target, done, skipped=True, changed=changed_covers(out, name, digest, asked))
     clock = Clock(progress)
     with workplace(out, choose) as work, ThreadPoolExecutor(1) as pool:
         with clock("decode"):
@@ -173,7 +171,7 @@ def cover(
                 sounds=ears.sounds(),
             )
             report = write_report(work, made, clock.timings, clock.started)
-    return Cover(work.target, report, changed=changed_covers(out, folder, digest, asked))
+    return Cover(work.target, report, changed=changed_covers(out, name, digest, asked))
 
 
 def check(settings: Settings, edited: Path | None = None, songs: Sequence[Path] = ()) -> None:

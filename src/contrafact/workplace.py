@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +42,6 @@ def safe_name(name: str) -> str:
     while len(text.encode()) > NAME_BYTES:
         text = text[:-1]
     return text.rstrip(" .") or "song"
-
-
-def told_apart(songs: Sequence[Path]) -> list[str]:
-    """A name for each song: its file's, after its folder's where songs in other folders are called the same."""
-    homes = [song.absolute().parent for song in songs]
-    return [
-        f"{home.name}-{song.stem}"
-        if any(other.stem == song.stem and there != home for other, there in zip(songs, homes, strict=True))
-        else song.stem
-        for song, home in zip(songs, homes, strict=True)
-    ]
 
 
 def target_folder(out: Path, name: str, digest: str, asked: dict[str, Any], *, force: bool = False) -> Path:

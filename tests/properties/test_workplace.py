@@ -13,7 +13,7 @@ import pytest
 
 from contrafact.errors import OutputError
 from contrafact.files import PARTIAL_PREFIX
-from contrafact.workplace import changed_covers, finished, safe_name, sweep, target_folder, told_apart, workplace
+from contrafact.workplace import changed_covers, finished, safe_name, sweep, target_folder, workplace
 
 
 def at(target):
@@ -120,15 +120,6 @@ def test_hostile_names_become_one_plain_folder_name(name):
     assert safe[0] not in ".-"
     assert len(safe.encode()) <= 180
     assert safe.isprintable()
-
-
-def test_songs_of_one_name_are_told_apart_by_their_folders(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    songs = [Path(p) for p in ("a/mix.ogg", "b/mix.mp3", "b/mix.ogg", "b/other.ogg", "mix.ogg", "a/./mix.ogg")]
-    home = tmp_path.name
-    assert told_apart(songs) == ["a-mix", "b-mix", "b-mix", "other", f"{home}-mix", "a-mix"]
-    assert told_apart(songs[1:4]) == ["mix", "mix", "other"]
-    assert told_apart(songs[3:5]) == ["other", "mix"]
 
 
 def test_a_file_in_place_of_the_folder_is_a_typed_error(tmp_path):

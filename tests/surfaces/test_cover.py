@@ -247,15 +247,6 @@ def test_one_bad_song_does_not_stop_the_others(band_recording, tmp_path):
     assert (tmp_path / "out" / "Twelve Bars.jazz-trio" / "report.json").exists()
 
 
-def test_songs_of_one_name_are_told_apart(tmp_path):
-    songs = [tmp_path / home / "mix.mid" for home in ("a", "b")]
-    for song in songs:
-        song.parent.mkdir()
-        write_midi(band_score(), song)
-    contrafact("cover", *songs, "-o", tmp_path / "out", "--preview", 5, check=True)
-    assert {f.name for f in (tmp_path / "out").iterdir()} == {"a-mix.jazz-trio", "b-mix.jazz-trio"}
-
-
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -103,11 +104,11 @@ def together(melodies: Sequence[Array], transcription: Transcription) -> Array:
     Returns:
         (frames, 67) log-probabilities.
     """
-    ours = np.logaddexp.reduce(np.asarray(melodies, np.float64), axis=0) - np.log(len(melodies))
+    ours = reduce(np.logaddexp, melodies) - np.float32(np.log(len(melodies)))
     at = np.rint(np.arange(len(ours)) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
     first = LOWEST_MELODY - LOWEST_PITCH
     sounding = transcription.note[np.minimum(at, len(transcription.note) - 1), first : first + MELODY_PITCHES]
     pitches = ours[:, :MELODY_PITCHES]
     both = pitches + np.log(np.maximum(sounding, LEAST))
     both += np.logaddexp.reduce(pitches, axis=1, keepdims=True) - np.logaddexp.reduce(both, axis=1, keepdims=True)
-    return np.concatenate([both, ours[:, MELODY_PITCHES:]], axis=1, dtype=np.float32)
+    return np.concatenate([both, ours[:, MELODY_PITCHES:]], axis=1)
