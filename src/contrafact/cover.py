@@ -1,4 +1,4 @@
-"""The main job, the only place where stages meet: a song becomes its cover.
+"""The main job, where stages meet: a song becomes its cover.
 
     song file -> recording -> transcription -> lead sheet -> arrangement -> parts -> mix -> report
 

@@ -1,4 +1,5 @@
-"""Where a song fades out, or rings on, its cover sinks with it: each note as far as the song has sunk when it begins.
+"""Where a song fades out, or becomes soft for good, its cover sinks with it: as far as the song has sunk beyond
+`HEADROOM_DB` when a note begins, and straight from note to note.
 
 What rings in the cover after its last note is left to its instruments, for no two ring alike.
 """

@@ -10,7 +10,7 @@ from contrafact.cover import read_leadsheet
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
 from contrafact.musicxml import write_leadsheet
-from contrafact.report.facts import NO_MUSIC, content_doubts, doubts
+from contrafact.report.facts import NO_MUSIC, UNSURE, content_doubts, doubts
 from contrafact.theory.chords import parse
 
 mir_chord = pytest.importorskip("mir_eval").chord
@@ -170,6 +170,9 @@ def test_doubts_name_what_is_missing_once() -> None:
     assert ["melody" in d for d in doubts(replace(sure, confidence={"melody": 0.1}))] == [True]
     assert doubts(replace(sure, confidence=dict.fromkeys(("beats", "key", "melody", "chords"), 0.1))) == [NO_MUSIC]
     assert len(doubts(replace(sure, confidence=dict.fromkeys(("beats", "melody", "chords"), 0.1)))) == 3
+    assert len(doubts(replace(sure, confidence=dict.fromkeys(("key", "melody", "chords"), 0.1)))) == 3
+    for asked_bpm in (None, 120.0):  # a lead sheet of the user's, a tempo that was asked for
+        assert NO_MUSIC not in doubts(replace(sure, confidence=dict.fromkeys(UNSURE, 0.1)), asked_bpm)
     for jump, said in ((12, 0), (13, 1)):
         two_voices = tuple(MelodyNote(0.2 * k, 0.2, 60 + jump * (k % 5 == 0)) for k in range(20))
         assert sum("two voices" in d for d in doubts(replace(sure, melody=two_voices))) == said

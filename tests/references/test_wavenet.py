@@ -171,6 +171,13 @@ def test_what_past_taps_give_ahead_survives_calls_of_any_length(kernel, streams)
     np.testing.assert_array_equal(np.hstack(parts), sampler.draw(features, firsts, at, Draws(seed=1)))
 
 
+@pytest.mark.parametrize(("streams", "most"), [(1, 16), (2, 8), (5, 2), (32, 1)])
+def test_past_taps_are_multiplied_for_as_many_steps_as_streams_leave_room_for(streams, most):
+    config = tiny(cycle=6)
+    blocks = sampler_of(lively(config)).start(streams).blocks
+    assert blocks.tolist() == [min(dilation, most) for dilation in lively(config).stack.dilations]
+
+
 def test_a_style_changes_the_samples_as_in_torch():
     config = tiny(styles=3)
     network, features = lively(config), features_of(tiny(), 4)

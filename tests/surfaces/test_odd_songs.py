@@ -127,9 +127,10 @@ def test_the_cover_of_a_song_that_fades_out_does_too(tmp_path: Path) -> None:
     plain = notes([262, 330, 392, 330], 0.5, seconds=24.0)
     fallen = np.minimum(1, (24.0 - time_axis(24.0)) / 10)
     levels = {}
-    for name, sound in (("plain", plain), ("fading", plain * fallen)):
+    again = np.concatenate([plain * fallen, plain])
+    for name, sound, preview_s in (("plain", plain, 0.0), ("fading", plain * fallen, 0.0), ("excerpt", again, 24.0)):
         soundfile.write(tmp_path / f"{name}.wav", sound, RATE, subtype="FLOAT")
-        made = cover(tmp_path / f"{name}.wav", tmp_path / "out")
+        made = cover(tmp_path / f"{name}.wav", tmp_path / "out", Settings(preview_s=preview_s))
         mixed = SoundFile.of(made.folder / "cover.wav")
         middle, end = (
             mixed.read().samples[:, int(at * mixed.sample_rate) :][:, : mixed.sample_rate] for at in (10, 22)
@@ -137,6 +138,7 @@ def test_the_cover_of_a_song_that_fades_out_does_too(tmp_path: Path) -> None:
         levels[name] = 10 * np.log10(np.square(end).mean() / np.square(middle).mean())
     assert levels["plain"] > -6
     assert levels["fading"] < levels["plain"] - 8
+    assert levels["excerpt"] > -6, "an excerpt has no end"
 
 
 def told_of(sound: np.ndarray, rate: int, folder: Path, reader: Reader) -> list[str]:

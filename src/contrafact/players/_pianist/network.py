@@ -69,7 +69,7 @@ class Data:
         beats: of a training example.
         untold: share of the examples that do not tell how busy and how loud a bar is.
         hidden: share of the told categories that are hidden, each by itself.
-        shift: semitones by which examples are moved at most, up to `_features.SHIFT`.
+        shift: semitones by which examples are moved at most, up to `features.SHIFT`.
     """
 
     beats: int = 48
