@@ -2,8 +2,11 @@
 
 ``python benchmarks/vocoder.py [--weights FILE.onnx] [--also NAME=RUN ...] [--songs N] [--run DIR] [--no-record]``
 
-Each row has the means over songs, and on how many of them it is nearer to the song than Griffin-Lim of 60 rounds.
-Memory is what a process grows by at most while it makes a minute of sound. ``--run`` adds the learning curve.
+Each row has the means over songs, and by how much and on how many of them it is nearer to the song than Griffin-Lim of
+60 rounds: ours, which all rows have as ``griffin_lim``, and ``librosa.feature.inverse.mel_to_audio`` at its defaults,
+whose mel bins hold energies. Memory is what a process grows by at most while it makes a minute of sound. ``--run`` adds
+the learning curve. ``limits`` tell what is left to learn: figures of vocos with its network's magnitudes replaced by
+the song's own, below 2 kHz, above, and everywhere.
 ``--also wavenet=RUN`` adds another vocoder, by the weights that were exported into its run's folder, with their curve;
 such rows, for which others must train first, are recorded apart, as ``vocoder_also``.
 """
@@ -15,26 +18,39 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import librosa
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from contrafact.dsp.stft import stft
 from contrafact.metrics.sound import RESOLUTIONS, evaluate
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
 from contrafact.vocoders import griffin_lim, vocos
+from contrafact.vocoders._phase_recovery import Rounds
+from contrafact.vocoders._phase_recovery import griffin_lim as recover
+from contrafact.vocoders.vocos import _answered, _spectra
 from record import curve, record
 
 Floats = NDArray[np.float32]
 EXCERPT_S = 10.0
-BASELINE = "griffin_lim, 60 rounds"
+BASELINES = {"": "griffin_lim, 60 rounds", "_librosa": "librosa, 60 rounds"}
+"""By what their comparisons' names end on."""
+QUALITY = ("log_mel_l1", "multi_resolution_stft")
 REPRESENTATION = Representation(bins=vocos.Config().bins)
+MEL = {
+    "sr": REPRESENTATION.sample_rate,
+    "n_fft": REPRESENTATION.window_samples,
+    "hop_length": REPRESENTATION.hop_samples,
+}
+SPLIT_HZ = 2_000.0
 DATA = Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data")
 
 
@@ -48,21 +64,44 @@ def songs(sample_rate: int) -> Iterator[tuple[str, Floats]]:
             yield str(path.relative_to(DATA)), soxr.resample(mono, rate, sample_rate).astype(np.float32)
 
 
-def methods(weights: str, also: dict[str, Path]) -> dict[str, Callable[[Floats], Floats]]:
-    """Log-mel (1, bins, frames) -> samples (1, time), by name."""
+@dataclass(frozen=True)
+class Method:
+    """What a vocoder is given of a song (time,), and the samples (at least that many) that it makes of it."""
+
+    make: Callable[[Floats], Floats]
+    features: Callable[[Floats], Floats] = lambda song: REPRESENTATION.features(song)[None].astype(np.float32)
+
+
+def methods(weights: str, also: dict[str, Path]) -> dict[str, Method]:
+    """All, by name."""
     config = vocos.Config(weights=weights)
 
-    def griffin(iterations: int) -> Callable[[Floats], Floats]:
-        return griffin_lim.build(griffin_lim.Config(REPRESENTATION, iterations))
+    def griffin(iterations: int) -> Method:
+        return ours(griffin_lim.build(griffin_lim.Config(REPRESENTATION, iterations)))
 
     return {
-        BASELINE: griffin(60),
+        BASELINES[""]: griffin(60),
         "griffin_lim, 32 rounds": griffin(32),
-        "vocos": vocos.build(config),
-        "vocos, fewer rounds": vocos.build(replace(config, iterations=16, agreements=4)),
-        "vocos, no agreement": vocos.build(replace(config, agreements=0)),
-        **{name: VOCODERS.build(name, weights=str(exported(run))) for name, run in also.items()},
+        BASELINES["_librosa"]: by_librosa(power=2.0),
+        "librosa, 60 rounds, of magnitudes": by_librosa(power=1.0),
+        "vocos": ours(vocos.build(config)),
+        "vocos, fewer rounds": ours(vocos.build(replace(config, iterations=16, agreements=4))),
+        "vocos, no agreement": ours(vocos.build(replace(config, agreements=0))),
+        **{name: ours(VOCODERS.build(name, weights=str(exported(run)))) for name, run in also.items()},
     }
+
+
+def ours(vocoder: Callable[[Floats], Floats]) -> Method:
+    """A vocoder of one song."""
+    return Method(lambda log_mel: vocoder(log_mel)[0])
+
+
+def by_librosa(power: float) -> Method:
+    """librosa's Griffin-Lim, of mel bins of energies (its default) or, at power 1, of magnitudes, as ours are."""
+    return Method(
+        lambda mel: librosa.feature.inverse.mel_to_audio(mel, **MEL, power=power, n_iter=60),
+        lambda song: librosa.feature.melspectrogram(y=song, **MEL, n_mels=REPRESENTATION.bins, power=power),
+    )
 
 
 def exported(run: Path) -> Path:
@@ -70,23 +109,50 @@ def exported(run: Path) -> Path:
     return next(path for path in sorted(run.iterdir()) if path.suffix in (".onnx", ".safetensors"))
 
 
-def measured(method: Callable[[Floats], Floats], material: list[tuple[str, Floats]]) -> dict[str, Any]:
+def measured(method: Method, material: list[tuple[str, Floats]]) -> dict[str, Any]:
     """Figures of each song, and seconds of sound made in a second of time and of processor time."""
     wall, cpu, seconds, found = 0.0, 0.0, 0.0, []
     for _, song in material:
-        log_mel = REPRESENTATION.features(song)[None].astype(np.float32)
+        features = method.features(song)
         began, used = time.perf_counter(), time.process_time()
-        made = method(log_mel)[0, : len(song)]
+        made = method.make(features)
         wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - used
         seconds += len(song) / REPRESENTATION.sample_rate
-        found.append(asdict(evaluate(song[: len(made)], made, REPRESENTATION.sample_rate)))
+        found.append(distances(song, made))
     return {"found": found, "times_real_time": seconds / wall, "times_real_time_cpu": seconds / cpu}
 
 
-def memory_mb(name: str, weights: str, also: dict[str, Path], log_mel: Floats) -> float:
-    """What this process grows by at most while it makes sound of these features."""
+def distances(song: Floats, made: Floats) -> dict[str, float]:
+    """Of `metrics.sound`, over what both have."""
+    length = min(len(song), len(made))
+    return asdict(evaluate(song[:length], np.asarray(made[:length], np.float32), REPRESENTATION.sample_rate))
+
+
+def limits(weights: str, material: list[tuple[str, Floats]]) -> dict[str, dict[str, float]]:
+    """Mean figures of vocos where its magnitudes are the song's own in part of the spectrum."""
+    session, config = vocos.build(vocos.Config(weights=weights))._opened
+    split = round(SPLIT_HZ * config.window_samples / config.sample_rate)
+    parts = {"below 2 kHz": slice(0, split), "above 2 kHz": slice(split, None), "everywhere": slice(None)}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in parts}
+    for _, song in material:
+        log_mel = REPRESENTATION.features(song).astype(np.float32)
+        answered = _answered(session, config, log_mel)
+        true = np.abs(stft(song, config.window_samples, config.hop_samples))[:, : log_mel.shape[1]]
+        for name, part in parts.items():
+            magnitudes = np.array(answered, np.float32)
+            magnitudes[part] = true[part]
+            rounds = Rounds(config.iterations, _spectra.MOMENTUM)
+            made = recover(magnitudes, config.window_samples, config.hop_samples, rounds)
+            found[name].append(distances(song, _spectra.agreeing(config.mel, made, log_mel, config.agreements)))
+    return {name: {key: float(np.mean([f[key] for f in rows])) for key in rows[0]} for name, rows in found.items()}
+
+
+def memory_mb(name: str, weights: str, also: dict[str, Path], minute: Floats) -> float:
+    """What this process grows by at most while it makes sound of what it is given of this minute."""
+    method = methods(weights, also)[name]
+    features = method.features(minute)
     before = _status_mb("VmRSS")
-    methods(weights, also)[name](log_mel)
+    method.make(features)
     return _status_mb("VmHWM") - before
 
 
@@ -94,6 +160,11 @@ def _status_mb(key: str) -> float:
     """A figure of this process; unlike those of `resource`, its peak does not begin with the parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith(key))) / 1024
+
+
+def less(value: float, baseline: float) -> float:
+    """By how many percent of the baseline."""
+    return 100 * (1 - value / baseline)
 
 
 def main() -> None:
@@ -108,22 +179,26 @@ def main() -> None:
     also = {name: Path(run) for name, run in (pair.split("=", 1) for pair in options.also)}
     every = list(songs(REPRESENTATION.sample_rate))
     material = every[:: max(1, len(every) // options.songs)]
-    noise = 0.1 * np.random.default_rng(0).standard_normal(60 * REPRESENTATION.sample_rate)
-    minute = REPRESENTATION.features(noise)[None].astype(np.float32)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(60 * REPRESENTATION.sample_rate).astype(np.float32)
     rows: dict[str, dict[str, float]] = {}
-    distances: dict[str, list[dict[str, float]]] = {}
+    found: dict[str, list[dict[str, float]]] = {}
     for name, method in methods(options.weights, also).items():
         row = measured(method, material)
-        distances[name] = found = row.pop("found")
-        rows[name] = {key: float(np.mean([f[key] for f in found])) for key in found[0]} | row
-        for key in ("log_mel_l1", "multi_resolution_stft"):
-            less = 1 - rows[name][key] / rows[BASELINE][key]
-            nearer = sum(ours[key] < theirs[key] for ours, theirs in zip(found, distances[BASELINE], strict=True))
-            rows[name] |= {f"{key}_less_percent": 100 * less, f"{key}_nearer_on_songs": nearer}
+        found[name] = row.pop("found")
+        rows[name] = {key: float(np.mean([f[key] for f in found[name]])) for key in found[name][0]} | row
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights, also, minute).result()
-        print(f"{name:24}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name].items()), flush=True)
+            rows[name]["memory_mb"] = pool.submit(memory_mb, name, options.weights, also, noise).result()
+    for name, row in rows.items():
+        for key in QUALITY:
+            row |= {f"{key}_less_percent{of}": less(row[key], rows[b][key]) for of, b in BASELINES.items()}
+            pairs = zip(found[name], found[BASELINES[""]], strict=True)
+            row[f"{key}_nearer_on_songs"] = sum(ours[key] < theirs[key] for ours, theirs in pairs)
+        print(f"{name:36}", "  ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
+    bounds = limits(options.weights, material)
+    for row in bounds.values():
+        row |= {f"{key}_less_percent": less(row[key], rows[BASELINES[""]][key]) for key in QUALITY}
     result: dict[str, Any] = {"songs": [name for name, _ in material], "resolutions": RESOLUTIONS, "rows": rows}
+    result["limits"] = bounds
     if options.run:
         result["curve"] = curve(options.run)
     result |= {f"curve_{name}": curve(run) for name, run in also.items()}

@@ -1,16 +1,16 @@
-"""Rhythm and melody by networks that learned from rendered songs, chords by signal processing.
+"""Rhythm, melody and chords by networks that learned from rendered songs, held against what basic-pitch hears.
 
-On recordings of real bands such a network is a better judge of beats, bars and lead than of harmony; templates over the
-chroma of basic-pitch, whose model learned from recordings, keep more of what sounds (``benchmarks/covers.py``). For the
-melody two networks are asked: the small one, which also hears the rhythm, and that of the neural reader, which is surer
-of voices and shyer of solo pianos. Which pitch it has, basic-pitch is asked too.
+Two networks are asked: the small one, which hears the rhythm, and that of the neural reader, which is surer of voices
+and shyer of solo pianos. On recordings of real bands they are better judges of beats, bars and lead than of harmony:
+whether there is a chord at all, templates over the chroma of basic-pitch tell, whose model learned from recordings;
+which it is, both tell together. Which pitch the melody has, basic-pitch is asked too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -19,25 +19,26 @@ from contrafact.audio import Audio
 from contrafact.data.truth import LOWEST_PITCH
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets import neural
-from contrafact.leadsheets._parts import beatwise, chords, features, stated
+from contrafact.leadsheets._parts import beatwise, features, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
-from contrafact.leadsheets.neural import _listener, _melody, _rhythm
+from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.registry import Card
 from contrafact.score import Transcription
 
 CARD = Card(
-    summary="Beats and bars as a network hears them, melody as three do; chords by templates over chroma.",
+    summary="Beats and bars as a network hears them, melody as three do; chords by two and templates over chroma.",
     source="The readers neural and heuristic.",
     needs="nothing",
-    known_failures="Metres are 4/4 and 3/4; 5/4 and 7/8 slip; chords of four notes are often read as triads.",
+    known_failures="Metres are 4/4 and 3/4; 5/4 and 7/8 slip.",
     license=neural.CARD.license,
 )
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
 LEAST = 0.03  # probability of any pitch, to basic-pitch
 WEIGHTS = "leadsheet"
+WANTED = ("strokes", "melody", "chord", "bass")
 
 
 def networks() -> dict[str, str]:
@@ -53,19 +54,30 @@ class Melody(_melody.Config):
 
 
 @dataclass(frozen=True)
+class Harmony(_harmony.Config):
+    """Of both networks and the chroma together; set by hand on songs of the tuning and validation splits."""
+
+    trust: float = 0.5
+    chroma: float = 16.0
+    tells_silence: bool = False
+
+
+@dataclass(frozen=True)
 class Config:
     """Settings of the reader.
 
     Attributes:
-        weights: name of weights that come along, or an ONNX file with its card beside it, for rhythm and melody.
-        second: likewise, for the melody alone.
+        weights: name of weights that come along, or an ONNX file with its card beside it.
+        second: likewise, for all but the rhythm.
         melody: how the melody is decoded.
+        harmony: how the chords are.
         tempo_bpm: the beat is sought near it; 0 = at any tempo.
     """
 
     weights: str = WEIGHTS
     second: str = neural.WEIGHTS
     melody: Melody = Melody()
+    harmony: Harmony = Harmony()
     tempo_bpm: float = 0.0
 
 
@@ -79,15 +91,16 @@ def build(config: Config = Config()) -> LeadSheetReader:
     first, second = (_listener.build(name) for name in (config.weights, config.second))
 
     def read(audio: Audio, transcription: Transcription) -> LeadSheet:
-        heard = first(audio, last=True, wanted=("strokes", "melody"))
-        again = second(audio, last=True, wanted=("strokes", "melody"))
+        heard, again = (listen(audio, last=True, wanted=WANTED) for listen in (first, second))
         land = beatwise.landscape(features.extract(audio, transcription))
         known = stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm)
         rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
         melody = together((heard.melody, again.melody), transcription)
         starts = np.mean([heard.starts, again.starts], axis=0)
         find_melody = _melody.finder(melody, starts, config.melody)
-        return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
+        chord, bass = (heard.chord + again.chord) / 2, (heard.bass + again.bass) / 2
+        find_chords = partial(_harmony.find_chords, chord, bass, config.harmony)
+        return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody)
 
     return read
 

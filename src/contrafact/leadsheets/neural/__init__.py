@@ -50,12 +50,18 @@ class Melody(_melody.Config):
 
 
 @dataclass(frozen=True)
+class Harmony(_harmony.Config):
+    """Of the wide network, whose word counts for more than the chroma."""
+
+
+@dataclass(frozen=True)
 class Config:
     """Settings.
 
     Attributes:
         weights: name of weights that come along, or an ONNX file with its card beside it.
         melody: how the melody is decoded.
+        harmony: how the chords are.
         tempo_bpm: the beat is sought near it; 0 = at any tempo.
         channels: feature maps of the pitch side; follows from the card of the weights, like the next three.
         width: of the time side.
@@ -65,6 +71,7 @@ class Config:
 
     weights: str = WEIGHTS
     melody: Melody = Melody()
+    harmony: Harmony = Harmony()
     tempo_bpm: float = 0.0
     channels: int = 64
     width: int = 192
@@ -92,7 +99,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
         known = stated.beats(transcription.score.grid, audio.duration_s, config.tempo_bpm)
         rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
         find_melody = _melody.finder(heard.melody, heard.starts, config.melody)
-        find_chords = partial(_harmony.find_chords, heard.chord, heard.bass)
+        find_chords = partial(_harmony.find_chords, heard.chord, heard.bass, config.harmony)
         return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody)
 
     return read

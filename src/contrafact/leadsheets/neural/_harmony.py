@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -18,16 +19,35 @@ from contrafact.theory.chords import SHORTHANDS, spell
 
 Floats = NDArray[np.float64]
 
-TRUST = 3.0  # weight of a beat's mean log-probability against the cost of a change
 DOUBT = -8.0  # least mean log-probability of any chord: sounds that the network never heard may mislead it
-CHROMA = 8.0  # weight of how well a chord's tones explain what sounds
 INVERTED = 0.6  # least probability of a bass note other than the root
 _DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """How much the network's word is worth.
+
+    Attributes:
+        trust: weight of a beat's mean log-probability against the cost of a change.
+        chroma: weight of how well a chord's tones explain what sounds.
+        tells_silence: the network tells where there is no chord. Otherwise the chroma does: to a network, sounds that
+            it never heard may be none.
+    """
+
+    trust: float = 3.0
+    chroma: float = 8.0
+    tells_silence: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.trust, self.chroma) < 0:
+            raise ValueError("trust and chroma must be 0 or more")
 
 
 def find_chords(
     chord: Array,
     bass: Array,
+    config: Config,
     sums: Chromas,
     beats_s: Floats,
     positions: NDArray[np.int64],
@@ -39,6 +59,7 @@ def find_chords(
 
     Args:
         chord, bass: log-probabilities of `_activations.Activations`.
+        config: weights.
         sums: running chroma sums of the song.
         beats_s: beat grid.
         positions: position of each beat in its bar, 0 = first.
@@ -49,7 +70,8 @@ def find_chords(
     edges, place = chords.beat_spans(beats_s, positions, beats_per_bar, duration_s)
     score, low = span_means(chord, edges), span_means(np.exp(bass), edges)
     heard = chords.evidence(sums.mean("chord", edges), sums.mean("bass", edges))[:, _templates()]
-    path = chords.best_path(TRUST * np.maximum(score, DOUBT) + CHROMA * heard, place, beats_per_bar)
+    known = score if config.tells_silence else _where_there_is_one(score)
+    path = chords.best_path(config.trust * np.maximum(known, DOUBT) + config.chroma * heard, place, beats_per_bar)
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
     return tuple(
         Chord(
@@ -60,6 +82,15 @@ def find_chords(
         )
         for a, b in pairwise(cuts)
     )
+
+
+def _where_there_is_one(score: Floats) -> Floats:
+    """The same, given that there is a chord; "N" is as likely as the likeliest."""
+    rest = np.array(score)
+    rest[:, NO_CHORD] = -np.inf
+    rest -= np.logaddexp.reduce(rest, axis=1, keepdims=True)
+    rest[:, NO_CHORD] = rest.max(axis=1)
+    return rest
 
 
 @lru_cache(maxsize=1)
@@ -77,11 +108,11 @@ def _templates() -> NDArray[np.int64]:
 
 def span_means(rows: Array, edges_s: Floats) -> Floats:
     """Means of the frames between consecutive edges; every span holds at least one."""
-    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     edges = np.clip(np.rint(edges_s * FRAME_RATE).astype(np.int64), 0, len(rows))
     start = np.minimum(edges[:-1], len(rows) - 1)
     stop = np.maximum(edges[1:], start + 1)
-    return np.asarray((total[stop] - total[start]) / (stop - start)[:, None])
+    total = np.add.reduceat(rows[: stop[-1]], start, axis=0, dtype=np.float64)
+    return np.asarray(total / (stop - start)[:, None])
 
 
 def _certainty(score: Floats, state: int) -> float:
