@@ -360,13 +360,16 @@ def melody_scores(
     truth: tuple[NDArray[np.float64], NDArray[np.float64]], melody: Sequence[MelodyNote]
 ) -> dict[str, float]:
     """`contour_scores` of notes, which guess no pitch where they rest."""
-    times, _ = truth
-    estimate = np.zeros(len(times))
+    return contour_scores(truth, contour_of(truth[0], melody))
+
+
+def contour_of(times: NDArray[np.float64], melody: Sequence[MelodyNote]) -> NDArray[np.float64]:
+    """Hz of notes at given times, 0 where they rest."""
+    hz = np.zeros(len(times))
     for n in melody:
-        estimate[slice(*np.searchsorted(times, [n.onset_s, n.onset_s + n.duration_s]))] = 440 * 2 ** (
-            (n.pitch - 69) / 12
-        )
-    return contour_scores(truth, estimate)
+        span = np.searchsorted(times, [n.onset_s, n.onset_s + n.duration_s])
+        hz[slice(*span)] = 440 * 2 ** ((n.pitch - 69) / 12)
+    return hz
 
 
 def contour_scores(

@@ -11,7 +11,10 @@ Two libraries that users would otherwise take stand beside them, where they are 
 contrafact[peers]``): SwiftF0, a network that follows one voice (Nieradzik 2025), and Melodia, which follows the voice
 of a mix (Salamon and Gómez, IEEE TASLP 2012; essentia, which is under the AGPL 3.0). They answer with a pitch for every
 frame, as fine as they hear it, instead of notes; those of the clean voice tell how far two followers of pitch agree on
-it. Results go to ``benchmarks/results/vocals.json``.
+it. ``rca_agreed`` counts only the frames in which SwiftF0, of the clean voice, agrees with pYIN up to octaves
+(``agreed`` tells how many of the sung ones these are): elsewhere it is open what was sung. ``guessing``: where a reader
+has a rest, the pitch of the nearest note is its guess, as those followers guess there; raw accuracies count guesses
+(Poliner et al., IEEE TASLP 2007). Results go to ``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from contrafact.leadsheets.neural._labels import LOWEST_MELODY, REST
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
 from contrafact.score import Transcription
 from contrafact.settings import Settings
-from leadsheet import HOP_S, contour_scores, highest_notes, melody_scores
+from leadsheet import HOP_S, contour_of, contour_scores, highest_notes
 from record import record
 
 READERS = ("mixed", "neural", "heuristic")
@@ -45,6 +48,7 @@ TARGET = 0.75
 DOUBT = 0.1
 PERFECT = "the voice itself, as notes"
 ALONE = "{}, of the voice alone"
+SECOND = "SwiftF0"  # whose opinion of the clean voice is asked too
 LOWEST_HZ, HIGHEST_HZ = 65.0, 1050.0
 Floats = NDArray[np.float32]
 Contour = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -107,35 +111,79 @@ def by_melodia(samples: Floats) -> Contour:
     return np.arange(len(hz)) * 128 / 44_100, hz.astype(np.float64)
 
 
+def contour(truth: Contour, melody: Sequence[MelodyNote]) -> NDArray[np.float64]:
+    """Hz of notes at the times of the truth; where they rest, that of the nearest note, negative."""
+    times, _ = truth
+    if not melody:
+        return np.zeros(len(times))
+    begin = np.array([n.onset_s for n in melody])
+    end = begin + [n.duration_s for n in melody]
+    hz = 440 * 2 ** ((np.array([n.pitch for n in melody]) - 69) / 12)
+    last = np.maximum(np.searchsorted(begin, times, side="right") - 1, 0)
+    following = np.minimum(last + 1, len(melody) - 1)
+    nearest = np.where(times - end[last] <= begin[following] - times, last, following)
+    sung = contour_of(times, melody)
+    return np.where(sung > 0, sung, -hz[nearest])
+
+
+def scores(truth: Contour, estimate: NDArray[np.float64], agreed: NDArray[np.bool_] | None) -> dict[str, float]:
+    """`leadsheet.contour_scores`, without guesses, with them, and where two followers of the clean voice agree.
+
+    Args:
+        truth: times and Hz.
+        estimate: Hz at these times, negative for guesses.
+        agreed: whether another follower of the clean voice has the same pitch, at these times; None: there is none.
+    """
+    heard = np.maximum(estimate, 0.0)
+    found = contour_scores(truth, heard) | {"rca_guessing": contour_scores(truth, estimate)["rca"]}
+    if agreed is not None:
+        sure = truth[0], np.where(agreed, truth[1], 0.0)
+        found |= {"agreed": float(np.sum(sure[1] > 0) / np.sum(truth[1] > 0))}
+        found |= {"rca_agreed": contour_scores(sure, heard)["rca"]}
+        found |= {"rca_agreed_guessing": contour_scores(sure, estimate)["rca"]}
+    return found
+
+
 PEERS = {"SwiftF0": ("swift_f0", by_swift_f0), "Melodia": ("essentia", by_melodia)}
 
 
-def followed(truth: Contour, peer: Callable[[Floats], Contour], samples: Floats, offset_s: float) -> dict[str, float]:
-    """Figures of a peer's contour of a sound in which the voice begins at ``offset_s``."""
+def followed(
+    truth: Contour, peer: Callable[[Floats], Contour], samples: Floats, offset_s: float
+) -> NDArray[np.float64]:
+    """Hz of a peer at the times of the truth, for a sound in which the voice begins at ``offset_s``."""
     times, hz = peer(samples)
-    nearest = np.searchsorted((times[1:] + times[:-1]) / 2, truth[0] + offset_s)
-    return contour_scores(truth, hz[nearest])
+    return hz[np.searchsorted((times[1:] + times[:-1]) / 2, truth[0] + offset_s)]
+
+
+def agreement(truth: Contour, other: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where another contour is within half a semitone of the truth, up to octaves."""
+    sung = truth[1] > 0
+    off = 12 * np.log2(np.maximum(np.abs(other), 1.0) / np.where(sung, truth[1], 1.0))
+    return sung & (np.abs((off + 6) % 12 - 6) <= 0.5)
 
 
 def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, float]]:
-    """Figures of `leadsheet.contour_scores` by reader and peer."""
+    """Figures of `scores` by reader and peer."""
+    peers = {name: peer for name, (package, peer) in PEERS.items() if find_spec(package)}
+    for name in PEERS.keys() - peers:
+        print(f"{name} is not measured: {PEERS[name][0]} is not installed")
     with hearing.heard(voice) as sound:
         alone = sound.analysis.samples[0]
         truth = fundamental(alone)
-        found = {PERFECT: melody_scores(truth, as_notes(truth))}
-        found[ALONE.format("neural")] = melody_scores(truth, read(sound, "neural")[0])
+        by_peer = {name: followed(truth, peer, alone, 0.0) for name, peer in peers.items()}
+        agreed = agreement(truth, by_peer[SECOND]) if SECOND in by_peer else None
+        found = {PERFECT: scores(truth, contour(truth, as_notes(truth)), agreed)}
+        found[ALONE.format("neural")] = scores(truth, contour(truth, read(sound, "neural")[0]), agreed)
+        found |= {ALONE.format(name): scores(truth, hz, agreed) for name, hz in by_peer.items()}
     with hearing.heard(mix) as sound:
         for reader in READERS:
             melody, notes = read(sound, reader)
-            found[reader] = melody_scores(truth, moved(melody, offset_s))
+            found[reader] = scores(truth, contour(truth, moved(melody, offset_s)), agreed)
             if reader == "heuristic":
-                found["highest note"] = melody_scores(truth, moved(highest_notes(notes), offset_s))
-        for name, (package, peer) in PEERS.items():
-            if find_spec(package) is None:
-                print(f"{name} is not measured: {package} is not installed")
-                continue
-            found[ALONE.format(name)] = followed(truth, peer, alone, 0.0)
-            found[name] = followed(truth, peer, sound.analysis.samples[0], offset_s)
+                highest = moved(highest_notes(notes), offset_s)
+                found["highest note"] = scores(truth, contour(truth, highest), agreed)
+        for name, peer in peers.items():
+            found[name] = scores(truth, followed(truth, peer, sound.analysis.samples[0], offset_s), agreed)
     return found
 
 

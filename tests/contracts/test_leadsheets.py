@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
 import numpy as np
@@ -18,8 +19,7 @@ from contrafact.leadsheet import LeadSheet, MelodyNote, to_json
 from contrafact.leadsheets import mixed, neural
 from contrafact.leadsheets._parts import beatwise, downbeats, features
 from contrafact.leadsheets._parts.assembly import of_melody
-from contrafact.leadsheets._parts.chords import find_chords
-from contrafact.leadsheets.neural import _activations, _listener, _melody, _rhythm
+from contrafact.leadsheets.neural import _activations, _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.score import BeatGrid, Note, Part, Score, Transcription
@@ -109,7 +109,7 @@ def test_what_a_midi_file_states_is_not_heard_again(name: str, band: Audio) -> N
     assert sheet.melody == tuple(MelodyNote(n.onset_s, n.duration_s, n.pitch) for n in tune)
 
 
-def test_the_mixed_reader_has_the_networks_rhythm_and_melody_and_the_templates_chords(band: Audio) -> None:
+def test_the_mixed_reader_has_the_networks_rhythm_and_what_all_hear_of_melody_and_chords(band: Audio) -> None:
     notes = TRANSCRIBERS.build("basic_pitch")(band)
     found = mixed.build()(band, notes)
     heard, again = (_listener.build(name)(band) for name in ("leadsheet", "leadsheet_wide"))
@@ -120,7 +120,9 @@ def test_the_mixed_reader_has_the_networks_rhythm_and_melody_and_the_templates_c
     melody, starts = mixed.together((heard.melody, again.melody), notes), (heard.starts + again.starts) / 2
     assert set(found.melody) <= set(_melody.find_melody(melody, starts, mixed.Melody()))
     positions = downbeats.positions(rhythm.bars, len(rhythm.beats_s), 4)
-    chords = find_chords(land.sums, rhythm.beats_s, positions, 4, found.key, band.duration_s)
+    means = ((getattr(heard, name) + getattr(again, name)) / 2 for name in ("chord", "bass"))
+    place = rhythm.beats_s, positions, 4, found.key, band.duration_s
+    chords = _harmony.find_chords(*means, mixed.Harmony(), land.sums, *place)
     assert [c.symbol for c in found.chords if c.symbol != "N"] == [c.symbol for c in chords if c.symbol != "N"]
 
 
@@ -154,6 +156,14 @@ def test_a_network_that_hears_a_rest_has_no_say_in_the_pitch() -> None:
     for sure, pitch in ((0.1, 20), (0.9, 40)):
         both = mixed.together((heard(20, 0.5), heard(40, sure)), silent)
         assert set(both[:, :-1].argmax(axis=1)) == {pitch}
+
+
+@pytest.mark.parametrize("reader", [mixed, neural])
+def test_settings_of_harmony_reach_the_readers(reader: ModuleType, band: Audio) -> None:
+    notes = TRANSCRIBERS.build(reader.TRANSCRIBER)(band)
+    deaf = reader.build(reader.Config(harmony=reader.Harmony(trust=0, chroma=0)))(band, notes)
+    assert len({c.symbol for c in deaf.chords} - {"N"}) <= 1
+    assert len({c.symbol for c in reader.build()(band, notes).chords}) > 2
 
 
 def test_settings_of_the_mixed_reader_reach_the_network(band: Audio) -> None:

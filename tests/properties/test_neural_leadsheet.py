@@ -14,6 +14,7 @@ from contrafact.config import from_mapping
 from contrafact.data.shards import Item, write_manifest, write_shard
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import InputError, SettingsError
+from contrafact.leadsheet import Chord
 from contrafact.leadsheets import mixed, neural
 from contrafact.leadsheets._parts.beatwise import Chromas, Landscape, landscape, running
 from contrafact.leadsheets._parts.downbeats import Bars
@@ -29,6 +30,7 @@ from contrafact.training.draws import Draws
 UNHEARD = Chromas(np.zeros((10_000, 12)), np.zeros((10_000, 12)))
 BEATS_S = np.arange(0.5, 12, 0.5)
 PLACES = np.arange(len(BEATS_S)) % 4
+ALONE = _harmony.Config()
 
 
 def truth() -> Truth:
@@ -540,7 +542,7 @@ def test_chords_are_those_of_the_activations() -> None:
     found = labels_of(truth(), COUNT)
     positions = np.arange(len(BEATS_S)) % 4
     chords = _harmony.find_chords(
-        log_of(found.chord, NO_CHORD + 1), log_of(found.bass, 13), UNHEARD, BEATS_S, positions, 4, "A:min", 12.0
+        log_of(found.chord, NO_CHORD + 1), log_of(found.bass, 13), ALONE, UNHEARD, BEATS_S, positions, 4, "A:min", 12.0
     )
     assert [(c.start_s, c.symbol) for c in chords] == [(0, "N"), (0.5, "A:min7"), (6, "G:maj/3"), (11, "N")]
     assert chords[-1].end_s == 12
@@ -551,7 +553,7 @@ def test_a_beat_of_doubt_does_not_change_the_chord() -> None:
     classes = np.full(COUNT, 9)
     classes[int(3 * FRAME_RATE) : int(3.2 * FRAME_RATE)] = 4
     chords = _harmony.find_chords(
-        log_of(classes, NO_CHORD + 1), log_of(classes, 13), UNHEARD, BEATS_S, PLACES, 4, "A:maj", 12.0
+        log_of(classes, NO_CHORD + 1), log_of(classes, 13), ALONE, UNHEARD, BEATS_S, PLACES, 4, "A:maj", 12.0
     )
     assert [c.symbol for c in chords] == ["A:maj"]
 
@@ -559,7 +561,7 @@ def test_a_beat_of_doubt_does_not_change_the_chord() -> None:
 def test_chords_are_spelled_for_the_key() -> None:
     states = log_of(np.full(COUNT, 8), NO_CHORD + 1), log_of(np.full(COUNT, 12), 13)
     for key, symbol in (("C:maj", "Ab:maj"), ("A:min", "G#:maj")):
-        chords = _harmony.find_chords(*states, UNHEARD, BEATS_S, PLACES, 4, key, 12.0)
+        chords = _harmony.find_chords(*states, ALONE, UNHEARD, BEATS_S, PLACES, 4, key, 12.0)
         assert [c.symbol for c in chords] == [symbol]
 
 
@@ -575,16 +577,45 @@ def test_where_the_network_wavers_what_sounds_tells_the_chord() -> None:
     wavering[:, 5] = wavering[:, 9]  # F or A major, as the network hears it
     bass = log_of(np.full(COUNT, 12), 13)
 
-    def heard(scores: np.ndarray, sums: Chromas) -> list[str]:
-        found = _harmony.find_chords(scores, bass, sums, BEATS_S, PLACES, 4, "C:maj", 12.0)
+    def heard(scores: np.ndarray, sums: Chromas, config: _harmony.Config = ALONE) -> list[str]:
+        found = _harmony.find_chords(scores, bass, config, sums, BEATS_S, PLACES, 4, "C:maj", 12.0)
         return [c.symbol for c in found]
 
     assert heard(wavering, sounding(5, 9, 0)) == ["F:maj"]
     assert heard(wavering, sounding(9, 1, 4)) == ["A:maj"]
-    assert heard(log_of(np.full(COUNT, 9), NO_CHORD + 1), sounding(5, 9, 0)) == ["A:maj"], (
-        "where it is sure, it is right"
-    )
+    sure = log_of(np.full(COUNT, 9), NO_CHORD + 1)
+    assert heard(sure, sounding(5, 9, 0)) == ["A:maj"], "where it is sure, it is right"
+    assert heard(sure, sounding(5, 9, 0), _harmony.Config(trust=0.5, chroma=16)) == ["F:maj"], "its word counts less"
     assert heard(np.full((COUNT, NO_CHORD + 1), -30.0), sounding(5, 9, 0)) == ["F:maj"], "it cannot say never"
+
+
+def test_silence_is_told_by_the_network_or_by_what_sounds() -> None:
+    bass = log_of(np.full(COUNT, 12), 13)
+    unknown = log_of(np.full(COUNT, NO_CHORD), NO_CHORD + 1)
+    unknown[:, 9] += 1.0  # to the network hardly a chord, and A major if it is one
+
+    def heard(config: _harmony.Config, sums: Chromas) -> list[Chord]:
+        return list(_harmony.find_chords(unknown, bass, config, sums, BEATS_S, PLACES, 4, "C:maj", 12.0))
+
+    for config, symbol in ((ALONE, "N"), (replace(ALONE, tells_silence=False), "A:maj")):
+        assert [c.symbol for c in heard(config, sounding(9, 1, 4))] == [symbol]
+        assert [c.symbol for c in heard(config, UNHEARD)] == ["N"]
+    doubted = heard(replace(ALONE, tells_silence=False), sounding(9, 1, 4))
+    assert doubted[0].confidence < 0.1, "a chord that the network does not hear is not sure"
+
+
+def test_means_over_beats_are_those_of_their_frames() -> None:
+    rows = np.random.default_rng(0).random((COUNT, 5)).astype(np.float32)
+    edges = np.array([0.0, 0.5, 0.5, 3.01, 11.0, 12.0])
+    found = _harmony.span_means(rows, edges)
+    for mean, (a, b) in zip(found, pairwise(np.rint(edges * FRAME_RATE).astype(int)), strict=True):
+        np.testing.assert_allclose(mean, rows[a : max(b, a + 1)].mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"trust": -1.0}, {"chroma": -1.0}])
+def test_weights_below_nothing_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="trust and chroma"):
+        _harmony.Config(**change)
 
 
 def melody_of(spans: list[tuple[float, float, int]], duration_s: float, sure: float = 0.99) -> np.ndarray:
