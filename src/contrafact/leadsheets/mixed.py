@@ -3,7 +3,8 @@
 Two networks are asked: the small one, which hears the rhythm, and that of the neural reader, which is surer of voices
 and shyer of solo pianos. On recordings of real bands they are better judges of beats, bars and lead than of harmony:
 whether there is a chord at all, templates over the chroma of basic-pitch tell, whose model learned from recordings;
-which it is, both tell together. Which pitch the melody has, basic-pitch is asked too.
+which it is, both tell together; the key follows from those templates alone, as its confidence was fitted to them. Which
+pitch the melody has, basic-pitch is asked too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contrafact.audio import Audio
 from contrafact.data.truth import LOWEST_PITCH
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets import neural
-from contrafact.leadsheets._parts import beatwise, features, stated
+from contrafact.leadsheets._parts import beatwise, chords, features, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES
@@ -100,7 +101,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
         find_melody = _melody.finder(melody, starts, config.melody)
         chord, bass = (heard.chord + again.chord) / 2, (heard.bass + again.bass) / 2
         find_chords = partial(_harmony.find_chords, chord, bass, config.harmony)
-        return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody)
+        return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody, chords.find_chords)
 
     return read
 

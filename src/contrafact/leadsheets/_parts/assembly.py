@@ -43,6 +43,7 @@ def assemble(
     rhythm: Rhythm,
     find_chords: ChordFinder,
     find_melody: MelodyFinder,
+    find_key_chords: ChordFinder | None = None,
 ) -> LeadSheet:
     """Key, chords, melody and form on a rhythm.
 
@@ -51,8 +52,9 @@ def assemble(
         score: its notes; a melody that a MIDI file states is not sought.
         land: measurements of the recording.
         rhythm: its beats and bars.
-        find_chords: called twice, since the key spells and weighs the chords, and the chords tell the key.
+        find_chords: the key spells and weighs the chords.
         find_melody: called where no melody is stated.
+        find_key_chords: whose chords tell the key, that of the notes alone being known; `find_chords` if not given.
     """
     sums, grid_s, bars = land.sums, rhythm.beats_s, rhythm.bars
     per_bar = BEATS_PER_BAR[bars.metre]
@@ -60,7 +62,7 @@ def assemble(
     whole = np.array([0.0, audio.duration_s])
     chroma, bass = sums.mean("chord", whole)[0], sums.mean("bass", whole)[0]
     tonality, _ = key.find_key(chroma, bass)
-    chords = find_chords(sums, grid_s, positions, per_bar, tonality, audio.duration_s)
+    chords = (find_key_chords or find_chords)(sums, grid_s, positions, per_bar, tonality, audio.duration_s)
     tonality, key_confidence = key.find_key(chroma, bass, chords)
     chords = find_chords(sums, grid_s, positions, per_bar, tonality, audio.duration_s)
     span = quiet.music_span(audio, sums)
