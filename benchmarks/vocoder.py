@@ -45,7 +45,7 @@ BASELINES = {"": "griffin_lim, 60 rounds", "_librosa": "librosa, 60 rounds"}
 """By what their comparisons' names end on."""
 QUALITY = ("log_mel_l1", "multi_resolution_stft")
 REPRESENTATION = Representation(bins=vocos.Config().bins)
-MEL = {
+MEL: dict[str, Any] = {
     "sr": REPRESENTATION.sample_rate,
     "n_fft": REPRESENTATION.window_samples,
     "hop_length": REPRESENTATION.hop_samples,
