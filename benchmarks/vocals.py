@@ -7,14 +7,15 @@ The songs are those of the data whose voice is there by itself; its fundamental 
 alone. What notes of equal temperament can say of a voice at best is told too: the clean voice's own fundamental, as
 notes by the decoder that all networks use.
 
-Two libraries that users would otherwise take stand beside them, where they are installed (``pip install
-contrafact[peers]``): SwiftF0, a network that follows one voice (Nieradzik 2025), and Melodia, which follows the voice
-of a mix (Salamon and Gómez, IEEE TASLP 2012; essentia, which is under the AGPL 3.0). They answer with a pitch for every
-frame, as fine as they hear it, instead of notes; those of the clean voice tell how far two followers of pitch agree on
-it. ``rca_agreed`` counts only the frames in which SwiftF0, of the clean voice, agrees with pYIN up to octaves
-(``agreed`` tells how many of the sung ones these are): elsewhere it is open what was sung. ``guessing``: where a reader
-has a rest, the pitch of the nearest note is its guess, as those followers guess there; raw accuracies count guesses
-(Poliner et al., IEEE TASLP 2007). Results go to ``benchmarks/results/vocals.json``.
+Three libraries that users would otherwise take stand beside them, where they are installed (``pip install
+contrafact[peers]``): SwiftF0, a network that follows one voice (Nieradzik 2025); Praat's autocorrelation, which does
+too (Boersma 1993; parselmouth, under the GPL 3.0); and Melodia, which follows the voice of a mix (Salamon and Gómez,
+IEEE TASLP 2012; essentia, under the AGPL 3.0). They answer with a pitch for every frame, as fine as they hear it,
+instead of notes; those of the clean voice tell how far two followers of pitch agree on it. ``rca_agreed`` counts only
+the frames in which SwiftF0, of the clean voice, agrees with pYIN up to octaves (``agreed`` tells how many of the sung
+ones these are): elsewhere it is open what was sung. ``guessing``: where a reader has a rest, the pitch of the nearest
+note is its guess, as those followers guess there; raw accuracies count guesses (Poliner et al., IEEE TASLP 2007).
+Results go to ``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations
@@ -102,6 +103,18 @@ def by_swift_f0(samples: Floats) -> Contour:
     return heard.timestamps, np.where(heard.confidence >= 0.5, heard.pitch_hz, -heard.pitch_hz)
 
 
+def by_praat(samples: Floats) -> Contour:
+    """Times and Hz of Praat, negative where it hears no voice and is made to guess."""
+    from parselmouth import Sound
+
+    sound = Sound(samples.astype(np.float64), ANALYSIS_RATE)
+    span = {"time_step": HOP_S, "pitch_floor": LOWEST_HZ, "pitch_ceiling": HIGHEST_HZ}
+    heard = sound.to_pitch_ac(**span)
+    guessed = sound.to_pitch_ac(**span, voicing_threshold=0.0, silence_threshold=0.0).selected_array["frequency"]
+    sure = heard.selected_array["frequency"]
+    return heard.xs(), np.where(sure > 0, sure, -guessed)
+
+
 def by_melodia(samples: Floats) -> Contour:
     """Times and Hz of Melodia, negative where it guesses, at the settings of its paper."""
     from essentia import standard
@@ -144,7 +157,7 @@ def scores(truth: Contour, estimate: NDArray[np.float64], agreed: NDArray[np.boo
     return found
 
 
-PEERS = {"SwiftF0": ("swift_f0", by_swift_f0), "Melodia": ("essentia", by_melodia)}
+PEERS = {"SwiftF0": ("swift_f0", by_swift_f0), "Praat": ("parselmouth", by_praat), "Melodia": ("essentia", by_melodia)}
 
 
 def followed(
