@@ -24,16 +24,17 @@ MARGIN = 1120  # frames that are seen on either side: as far as the network look
 
 @dataclass(frozen=True)
 class Activations:
-    """What the network hears; frame i is centred on ``i / _spectra.FRAME_RATE`` seconds. All float32.
+    """What the network hears; frame i is centred on ``i / _spectra.FRAME_RATE`` seconds. float32, but for the chords.
 
     Attributes:
         strokes: (frames, 3) probabilities of `_labels.STROKES`.
-        chord, bass, melody: (frames, classes) log-probabilities of the classes of ``_labels``.
+        chord, bass, melody: (frames, classes) log-probabilities of the classes of ``_labels``; of the chords, which are
+            many, in float16: those of an hour would be a tenth of a gigabyte.
         notes, onsets: (frames, 88) probabilities that MIDI pitch 21 + column sounds, and starts.
     """
 
     strokes: Array = field(repr=False)
-    chord: Array = field(repr=False)
+    chord: NDArray[np.float16] = field(repr=False)
     bass: Array = field(repr=False)
     melody: Array = field(repr=False)
     notes: Array = field(repr=False)
@@ -66,7 +67,10 @@ def activations(
     every = [f.name for f in fields(Activations)]
     wanted = list(wanted) or every
     width = {o.name: o.shape[-1] for o in session.get_outputs()}
-    found = {name: np.empty((frames if name in wanted else 0, width[name]), np.float32) for name in every}
+    kinds = {"chord": np.float16}
+    found = {
+        name: np.empty((frames if name in wanted else 0, width[name]), kinds.get(name, np.float32)) for name in every
+    }
 
     def run(begin: int) -> None:
         first, end = max(0, begin - MARGIN), min(begin + WINDOW, frames)

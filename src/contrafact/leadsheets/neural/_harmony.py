@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ from contrafact.leadsheet import Chord
 from contrafact.leadsheets._parts import chords
 from contrafact.leadsheets._parts.beatwise import Chromas
 from contrafact.leadsheets.neural._labels import NO_CHORD
-from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
+from contrafact.leadsheets.neural._spectra import FRAME_RATE
 from contrafact.theory.chords import SHORTHANDS, spell
 
 Floats = NDArray[np.float64]
+Scores = NDArray[np.floating[Any]]
 
 DOUBT = -8.0  # least mean log-probability of any chord: sounds that the network never heard may mislead it
 INVERTED = 0.6  # least probability of a bass note other than the root
@@ -45,8 +47,8 @@ class Config:
 
 
 def find_chords(
-    chord: Array,
-    bass: Array,
+    chord: Scores,
+    bass: Scores,
     config: Config,
     sums: Chromas,
     beats_s: Floats,
@@ -106,7 +108,7 @@ def _templates() -> NDArray[np.int64]:
     return np.array([*states, chords.STATES - 1])
 
 
-def span_means(rows: Array, edges_s: Floats) -> Floats:
+def span_means(rows: Scores, edges_s: Floats) -> Floats:
     """Means of the frames between consecutive edges; every span holds at least one."""
     edges = np.clip(np.rint(edges_s * FRAME_RATE).astype(np.int64), 0, len(rows))
     start = np.minimum(edges[:-1], len(rows) - 1)
