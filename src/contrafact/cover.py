@@ -163,6 +163,7 @@ def cover(
                 original=original,
                 arrangement=arrangement,
                 mixed=mixed,
+                fade=fade,
                 transpose=settings.transpose,
                 models=models,
                 source_audio=source_audio,

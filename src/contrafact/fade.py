@@ -25,6 +25,16 @@ class Fade:
     times_s: NDArray[np.float64]
     gains_db: NDArray[np.float64]
 
+    @property
+    def begins_s(self) -> float:
+        """When it first leaves 0 dB."""
+        return float(self.times_s[max(int(np.flatnonzero(self.gains_db)[0]) - 1, 0)])
+
+    @property
+    def depth_db(self) -> float:
+        """How far it sinks, in dB below 0."""
+        return float(-self.gains_db.min())
+
     def factors(self, times_s: NDArray[np.float64]) -> NDArray[np.float32]:
         """The gain at some times, as factors."""
         gains_db = np.interp(times_s, self.times_s, self.gains_db)

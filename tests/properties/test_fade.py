@@ -7,6 +7,7 @@ import pytest
 
 from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.fade import HEADROOM_DB, fade_out
+from contrafact.report.facts import sinking
 from contrafact.score import Note, Part, Score
 
 LENGTH_S = 40.0
@@ -56,11 +57,24 @@ def test_a_last_chord_rings_as_it_does_but_notes_under_it_sink() -> None:
         np.where(T > 10, 0, -40),
         np.zeros(len(T)),
         np.full(len(T), -60.0),
+        np.where(T < 2, 12, 0),
     ],
-    ids=["a soft end", "a soft middle", "a soft start", "steady", "soft"],
+    ids=["a soft end", "a soft middle", "a soft start", "steady", "soft", "one loud moment"],
 )
 def test_other_songs_do_not_fade(gain_db: np.ndarray) -> None:
     assert fade_out(song(gain_db), notes()) is None
+
+
+def test_who_covers_a_sinking_song_is_told() -> None:
+    fade = fade_out(song(np.where(T < 20, 0, -2 * (T - 20))), notes())
+    assert fade is not None
+    assert fade.begins_s == pytest.approx(20 + HEADROOM_DB / 2, abs=0.6)
+    assert fade.depth_db == pytest.approx(2 * 19.5 - HEADROOM_DB, abs=1)
+    (told,) = sinking(fade)
+    assert "from 0:2" in told
+    assert f"by {fade.depth_db:.0f} dB" in told
+    assert not sinking(None)
+    assert not sinking(fade_out(song(np.where(T < 20, 0, -HEADROOM_DB - 2.0)), notes())), "hardly heard"
 
 
 def test_nothing_to_measure_does_not_fade() -> None:

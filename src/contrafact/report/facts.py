@@ -18,6 +18,7 @@ import numpy as np
 import contrafact
 from contrafact.audio import Audio, Recording
 from contrafact.dsp.loudness import integrated_loudness
+from contrafact.fade import Fade
 from contrafact.files import write_text
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets._parts.beats import tempo_bounds
@@ -58,6 +59,7 @@ UNSURE = {
 }
 NO_MUSIC = "Neither beat, key nor melody could be made out; this may be no music, and its cover is mostly chance."
 ADVICE = " If you know its tempo, give it with --tempo."
+AUDIBLE_DB = 3.0  # by which a cover sinks with its song before the user is told
 OCTAVE, LEAPS = 12, 0.15  # semitones, and the share of a melody's steps beyond them above which the user is told
 WIDE = 22  # semitones spanned by nine tenths of the notes, above which too; by hand, two octaves less a tone
 MIXED = "The melody leaps between registers, or spans more than tunes do; it may mix two voices."
@@ -71,6 +73,7 @@ class Made:
         notes: all notes of the song, as transcribed.
         salience, source_audio, sounds: what the page shows and plays, see `page.Scene`.
         source_lufs: integrated loudness of the source.
+        fade: of the mix, if any.
         cover_audio: the mix in mono at the rate of ``heard.analysis``.
     """
 
@@ -83,6 +86,7 @@ class Made:
     original: LeadSheet
     arrangement: Arrangement
     mixed: Mixed
+    fade: Fade | None
     transpose: int
     models: dict[str, str]
     source_audio: str
@@ -201,7 +205,16 @@ def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
     """What a user should know about this cover, whose `measure` are ``figures``."""
     doubted = (*content_doubts(figures["content"]), *style_doubts(figures["style"]["score"]))
     asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm")
-    return [*made.heard.source.warnings, *doubts(made.original, asked_bpm), *doubted]
+    return [*made.heard.source.warnings, *doubts(made.original, asked_bpm), *doubted, *sinking(made.fade)]
+
+
+def sinking(fade: Fade | None) -> list[str]:
+    """What a user should know about a cover that sinks with its song, where one can hear it."""
+    if fade is None or fade.depth_db < AUDIBLE_DB:
+        return []
+    minutes, seconds = divmod(int(fade.begins_s), 60)
+    when, by = f"{minutes}:{seconds:02d}", f"{fade.depth_db:.0f} dB"
+    return [f"The song sinks for good from {when} on, and so does its cover, by {by} at its last note."]
 
 
 def content_doubts(content: Mapping[str, float | None]) -> list[str]:
