@@ -58,7 +58,7 @@ class Melody(_melody.Config):
 class Harmony(_harmony.Config):
     """Of both networks and the chroma together; set by hand on songs of the tuning and validation splits."""
 
-    trust: float = 0.5
+    trust: float = 0.3
     chroma: float = 16.0
     tells_silence: bool = False
 
