@@ -56,7 +56,9 @@ class Melody(_melody.Config):
 
 @dataclass(frozen=True)
 class Harmony(_harmony.Config):
-    """Of both networks and the chroma together; set by hand on songs of the tuning and validation splits."""
+    """Of both networks and the chroma together; set by hand on songs of the tuning and validation splits, and with the
+    real songs in view: how well their chords explain their chroma (``benchmarks/reader_weights.py``).
+    """
 
     trust: float = 0.3
     chroma: float = 16.0
@@ -99,11 +101,16 @@ def build(config: Config = Config()) -> LeadSheetReader:
         melody = together((heard.melody, again.melody), transcription)
         starts = np.mean([heard.starts, again.starts], axis=0)
         find_melody = _melody.finder(melody, starts, config.melody)
-        chord, bass = (heard.chord + again.chord) / 2, (heard.bass + again.bass) / 2
+        chord, bass = (heard.chord + again.chord) / 2, mean((heard.bass, again.bass))
         find_chords = partial(_harmony.find_chords, chord, bass, config.harmony)
         return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody, chords.find_chords)
 
     return read
+
+
+def mean(told: Sequence[Array]) -> Array:
+    """Logarithm of the mean of probabilities whose logarithms networks tell, (frames, classes)."""
+    return reduce(np.logaddexp, told) - np.float32(np.log(len(told)))
 
 
 def together(melodies: Sequence[Array], transcription: Transcription) -> Array:
@@ -118,7 +125,7 @@ def together(melodies: Sequence[Array], transcription: Transcription) -> Array:
     Returns:
         (frames, 67) log-probabilities.
     """
-    ours = reduce(np.logaddexp, melodies) - np.float32(np.log(len(melodies)))
+    ours = mean(melodies)
     at = np.rint(np.arange(len(ours)) * transcription.frame_rate / FRAME_RATE).astype(np.int64)
     first = LOWEST_MELODY - LOWEST_PITCH
     sounding = transcription.note[np.minimum(at, len(transcription.note) - 1), first : first + MELODY_PITCHES]
