@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from contrafact.audio import Audio
 from contrafact.config import from_mapping
 from contrafact.data import maker, pop909, productions, songs, tunes
+from contrafact.data.corpus import Split
 from contrafact.data.leads import LEADS, SUNG
 from contrafact.data.productions import Production, Ranges
 from contrafact.data.voice import FRAME_RATE
@@ -209,8 +210,12 @@ def written_form(name: str, sheet: LeadSheet) -> tuple[list[float], list[str]]:
 
 
 def _load_hard(name: str, work: Path, method: str) -> Case:
-    production = hard_production(name)
-    arrangement = maker.arrange(tunes.read("pop909", name), production, split="test")
+    return produced(name, hard_production(name), "test", work, method)
+
+
+def produced(name: str, production: Production, split: Split, work: Path, method: str = DEFAULT) -> Case:
+    """A song of pop909 as a production has it, with parts drawn from a split of their corpora."""
+    arrangement = maker.arrange(tunes.read("pop909", name), production, split=split)
     stem = work / f"{name}-hard-{hashlib.sha256(repr((arrangement.score, production)).encode()).hexdigest()[:8]}"
     if not (stem.with_suffix(".flac").exists() and stem.with_suffix(".f0.npy").exists()):
         song = maker.record(arrangement, SAMPLE_RATE)

@@ -1,12 +1,14 @@
-"""What the decoders of the readers ``mixed`` and ``neural`` get with other settings, on songs that no test has.
+"""What the decoders of chords (``mixed``) and melody (``mixed`` and ``neural``) get with other settings.
 
     python benchmarks/reader_weights.py [--hard 14] [--work FOLDER]
 
 The songs: the tuning songs of ``leadsheet_manifest.json``, played plainly, and the first ``--hard`` songs of pop909's
-validation split with productions drawn as those of the hard test; and, for the chords, all real songs, whose true
-chords nobody wrote down: of them it tells how well the tones of the chords explain the chroma by beat (a cosine, as in
-`metrics.content`). The choices that stand in the readers' ``Harmony`` and ``Melody`` were made by hand with such tables
-in view. Results go to ``benchmarks/results/reader_weights.json``.
+validation split with productions drawn as those of the hard test, which no test has; and, for the chords, all real
+songs, on which covers are judged, too. Nobody wrote their chords down: of them it tells how well the tones of the
+chords explain the chroma by beat (a cosine, as in `metrics.content`), and for which share of the time there are none.
+The choices that stand in the readers' ``Harmony`` and ``Melody`` were made by hand with such tables in view.
+``certainty`` tells how often the root of a chord is right by how sure the reader is of it. Results go to
+``benchmarks/results/reader_weights.json``.
 """
 
 from __future__ import annotations
@@ -20,25 +22,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from contrafact import cover, hearing
 from contrafact.audio import Audio
-from contrafact.data import maker, productions, tunes, voice
+from contrafact.data import productions, tunes
 from contrafact.dsp.chroma import by_beat, chroma
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
 from contrafact.leadsheets import mixed, neural
 from contrafact.leadsheets._parts import beatwise, chords, downbeats, features, key
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._activations import Activations
-from contrafact.registry import TRANSCRIBERS
 from contrafact.score import Transcription
 from contrafact.settings import Settings
 from contrafact.theory.chords import parse
 from covers import real_songs
-from leadsheet import HARD, SAMPLE_RATE, chord_score, load, manifest, melody_scores, note_scores, replace_file
+from leadsheet import HARD, chord_score, load, manifest, melody_scores, note_scores, produced
 from record import record
 
+AS_IS = "as it is"
 SEED = 77  # of the hard productions
 TRUSTS, CHROMAS = (0.0, 0.3, 0.5, 1.0), (8.0, 16.0, 24.0)
 COSTS = {"mixed": (3.0, 4.0, 5.0), "neural": (5.0, 6.5, 8.0)}
@@ -98,16 +99,8 @@ def known_songs(hard: int, work: Path) -> Iterator[tuple[str, Heard, LeadSheet, 
         yield "plain", hear(case.audio, case.transcription), case.sheet, case.melody
     for name in tunes.names("pop909", "valid")[:hard]:
         production = productions.draw(HARD, np.random.default_rng([SEED, int(name)]))
-        arrangement = maker.arrange(tunes.read("pop909", name), production, split="valid")
-        path = work / f"{name}-reader-weights.flac"
-        if not path.exists():
-            song = maker.record(arrangement, SAMPLE_RATE)
-            replace_file(path, lambda f, mix=song.mix: soundfile.write(f, mix, SAMPLE_RATE))
-            np.save(path.with_suffix(".npy"), song.truth.melody_hz)
-        audio = Audio(soundfile.read(path, dtype="float32")[0][np.newaxis], SAMPLE_RATE)
-        melody_hz = np.load(path.with_suffix(".npy")).astype(np.float64)
-        truth = np.arange(len(melody_hz)) / voice.FRAME_RATE, melody_hz
-        yield "hard", hear(audio, TRANSCRIBERS.build(mixed.TRANSCRIBER)(audio)), arrangement.sheet, truth
+        case = produced(name, production, "valid", work)
+        yield "hard", hear(case.audio, case.transcription), case.sheet, case.melody
 
 
 def explained(found: tuple[Chord, ...], beats_s: np.ndarray, frames: np.ndarray) -> float:
@@ -122,25 +115,32 @@ def explained(found: tuple[Chord, ...], beats_s: np.ndarray, frames: np.ndarray)
     return float(np.sum(a * b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
 
 
+def certainty(truth: LeadSheet, found: tuple[Chord, ...]) -> np.ndarray:
+    """Seconds of chords, and of those with the right root, by fifths of the confidence: (5, 2)."""
+    table = np.zeros((5, 2))
+    for ours, theirs in product(found, truth.chords):
+        shared = min(ours.end_s, theirs.end_s) - max(ours.start_s, theirs.start_s)
+        if shared > 0 and "N" not in (ours.symbol, theirs.symbol):
+            right = parse(ours.symbol).root == parse(theirs.symbol).root
+            table[min(int(5 * ours.confidence), 4)] += shared, shared * right
+    return table
+
+
 def harmonies() -> dict[str, _harmony.Config]:
     """Settings to try, by name; the reader's own first."""
     tried = {
         f"trust {trust:g}, chroma {weight:g}": mixed.Harmony(trust=trust, chroma=weight)
         for trust, weight in product(TRUSTS, CHROMAS)
     }
-    return {
-        "as it is": mixed.Harmony(),
-        **tried,
-        "the network tells silence": replace(mixed.Harmony(), tells_silence=True),
-        "as neural has it": neural.Harmony(),
-    }
+    told = {"the networks tell silence": replace(mixed.Harmony(), tells_silence=True)}
+    return {AS_IS: mixed.Harmony(), **tried, **told}
 
 
 def melodies(reader: str) -> dict[str, _melody.Config]:
     """Settings to try, by name; the reader's own first."""
     own = (mixed if reader == "mixed" else neural).Melody()
     tried = product(COSTS[reader], SHARES[reader])
-    return {"as it is": own} | {f"cost {c:g}, share {s:g}": replace(own, change_cost=c, share=s) for c, s in tried}
+    return {AS_IS: own} | {f"cost {c:g}, share {s:g}": replace(own, change_cost=c, share=s) for c, s in tried}
 
 
 def means(rows: list[Row]) -> Row:
@@ -155,11 +155,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "contrafact-leadsheet")
     arguments = parser.parse_args()
     rows: dict[tuple[str, str, str], list[Row]] = {}
+    sure = np.zeros((5, 2))
     for kind, heard, truth, contour in known_songs(arguments.hard, arguments.work):
         for name, harmony in harmonies().items():
             sheet = replace(truth, chords=heard.chords(harmony))
             row = {k: chord_score(truth, sheet, k) for k in ("majmin", "sevenths")}
             rows.setdefault(("chords", name, kind), []).append(row)
+        sure += certainty(truth, heard.chords(harmonies()[AS_IS]))
         for reader in COSTS:
             for name, config in melodies(reader).items():
                 melody = heard.melody(reader, config)
@@ -172,17 +174,24 @@ def main() -> None:
             heard = hear(sound.analysis, cover.transcribe(sound, Settings()))
             frames = chroma(sound.analysis.samples[0])
         for name, harmony in harmonies().items():
-            row = {"explained": explained(heard.chords(harmony), heard.grid[0], frames)}
+            found = heard.chords(harmony)
+            none = sum(c.end_s - c.start_s for c in found if c.symbol == "N") / found[-1].end_s
+            row = {"explained": explained(found, heard.grid[0], frames), "no_chord": none}
             rows.setdefault(("chords", name, "real"), []).append(row)
         print(path.name, flush=True)
     tables: dict[str, dict[str, dict[str, Row]]] = {}
-    for (table, name, kind), found in rows.items():
-        tables.setdefault(table, {}).setdefault(name, {})[kind] = means(found)
+    for (table, name, kind), figures in rows.items():
+        tables.setdefault(table, {}).setdefault(name, {})[kind] = means(figures)
     for table, settings in tables.items():
         for name, kinds in settings.items():
             print(f"{table:18} {name:28}", *(f"{k} {v}" for k, v in kinds.items()))
-    counts = {kind: len(found) for (_, _, kind), found in rows.items()}
-    record("reader_weights", {"songs": counts, **tables})
+    counts = {kind: len(figures) for (_, _, kind), figures in rows.items()}
+    by_fifth = {
+        f"{k / 5:g} to {(k + 1) / 5:g}": {"of_the_time": round(s / sure[:, 0].sum(), 4), "root_right": round(r / s, 4)}
+        for k, (s, r) in enumerate(sure)
+        if s
+    }
+    record("reader_weights", {"songs": counts, "certainty": by_fifth, **tables})
 
 
 if __name__ == "__main__":

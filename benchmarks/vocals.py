@@ -7,20 +7,21 @@ The songs are those of the data whose voice is there by itself; its fundamental 
 alone. What notes of equal temperament can say of a voice at best is told too: the clean voice's own fundamental, as
 notes by the decoder that all networks use.
 
-Three libraries that users would otherwise take stand beside them, where they are installed (``pip install
-contrafact[peers]``): SwiftF0, a network that follows one voice (Nieradzik 2025); Praat's autocorrelation, which does
-too (Boersma 1993; parselmouth, under the GPL 3.0); and Melodia, which follows the voice of a mix (Salamon and Gómez,
-IEEE TASLP 2012; essentia, under the AGPL 3.0). They answer with a pitch for every frame, as fine as they hear it,
-instead of notes; those of the clean voice tell how far two followers of pitch agree on it. ``rca_agreed`` counts only
-the frames in which SwiftF0, of the clean voice, agrees with pYIN up to octaves (``agreed`` tells how many of the sung
-ones these are): elsewhere it is open what was sung. ``guessing``: where a reader has a rest, the pitch of the nearest
-note is its guess, as those followers guess there; raw accuracies count guesses (Poliner et al., IEEE TASLP 2007).
-Results go to ``benchmarks/results/vocals.json``.
+Three libraries that users would otherwise take stand beside them (``pip install contrafact[peers]``): SwiftF0, a
+network that follows one voice (Nieradzik 2025); Praat's autocorrelation, which does too (Boersma 1993; parselmouth,
+under the GPL 3.0); and Melodia, which follows the voice of a mix (Salamon and Gómez, IEEE TASLP 2012; essentia, under
+the AGPL 3.0). They answer with a pitch for every frame, as fine as they hear it, instead of notes; those of the clean
+voice tell how far two followers of pitch agree on it. ``rca_agreed`` counts only the frames in which SwiftF0, of the
+clean voice and be it guessing, agrees with pYIN up to octaves (``agreed`` is their share of the sung ones): elsewhere
+it is open what was sung. SwiftF0 itself, for which these are easy frames, has no such figure. ``guessing``: where a
+reader has a rest, the pitch of the nearest note is its guess, as those followers guess there; raw accuracies count
+guesses (Poliner et al., IEEE TASLP 2007). Results go to ``benchmarks/results/vocals.json``.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,7 @@ TARGET = 0.75
 DOUBT = 0.1
 PERFECT = "the voice itself, as notes"
 ALONE = "{}, of the voice alone"
+PACKAGES = ("swift_f0", "parselmouth", "essentia")
 SECOND = "SwiftF0"  # whose opinion of the clean voice is asked too
 LOWEST_HZ, HIGHEST_HZ = 65.0, 1050.0
 Floats = NDArray[np.float32]
@@ -139,25 +141,24 @@ def contour(truth: Contour, melody: Sequence[MelodyNote]) -> NDArray[np.float64]
     return np.where(sung > 0, sung, -hz[nearest])
 
 
-def scores(truth: Contour, estimate: NDArray[np.float64], agreed: NDArray[np.bool_] | None) -> dict[str, float]:
-    """`leadsheet.contour_scores`, without guesses, with them, and where two followers of the clean voice agree.
+def scores(truth: Contour, estimate: NDArray[np.float64], agreed: NDArray[np.bool_] | None = None) -> dict[str, float]:
+    """`leadsheet.contour_scores`, without guesses and with them, and the same where it is known what was sung.
 
     Args:
         truth: times and Hz.
         estimate: Hz at these times, negative for guesses.
-        agreed: whether another follower of the clean voice has the same pitch, at these times; None: there is none.
+        agreed: whether it is known, at these times; None leaves those figures out.
     """
     heard = np.maximum(estimate, 0.0)
     found = contour_scores(truth, heard) | {"rca_guessing": contour_scores(truth, estimate)["rca"]}
     if agreed is not None:
-        sure = truth[0], np.where(agreed, truth[1], 0.0)
-        found |= {"agreed": float(np.sum(sure[1] > 0) / np.sum(truth[1] > 0))}
-        found |= {"rca_agreed": contour_scores(sure, heard)["rca"]}
-        found |= {"rca_agreed_guessing": contour_scores(sure, estimate)["rca"]}
+        known = truth[0], np.where(agreed, truth[1], 0.0)
+        found |= {"rca_agreed": contour_scores(known, heard)["rca"]}
+        found |= {"rca_agreed_guessing": contour_scores(known, estimate)["rca"]}
     return found
 
 
-PEERS = {"SwiftF0": ("swift_f0", by_swift_f0), "Praat": ("parselmouth", by_praat), "Melodia": ("essentia", by_melodia)}
+PEERS = {"SwiftF0": by_swift_f0, "Praat": by_praat, "Melodia": by_melodia}
 
 
 def followed(
@@ -177,17 +178,16 @@ def agreement(truth: Contour, other: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, float]]:
     """Figures of `scores` by reader and peer."""
-    peers = {name: peer for name, (package, peer) in PEERS.items() if find_spec(package)}
-    for name in PEERS.keys() - peers:
-        print(f"{name} is not measured: {PEERS[name][0]} is not installed")
     with hearing.heard(voice) as sound:
         alone = sound.analysis.samples[0]
         truth = fundamental(alone)
-        by_peer = {name: followed(truth, peer, alone, 0.0) for name, peer in peers.items()}
-        agreed = agreement(truth, by_peer[SECOND]) if SECOND in by_peer else None
+        by_peer = {name: followed(truth, peer, alone, 0.0) for name, peer in PEERS.items()}
+        agreed = agreement(truth, by_peer[SECOND])
+        masks = {name: None if name == SECOND else agreed for name in PEERS}
         found = {PERFECT: scores(truth, contour(truth, as_notes(truth)), agreed)}
+        found[PERFECT]["agreed"] = float(agreed.sum() / (truth[1] > 0).sum())
         found[ALONE.format("neural")] = scores(truth, contour(truth, read(sound, "neural")[0]), agreed)
-        found |= {ALONE.format(name): scores(truth, hz, agreed) for name, hz in by_peer.items()}
+        found |= {ALONE.format(name): scores(truth, hz, masks[name]) for name, hz in by_peer.items()}
     with hearing.heard(mix) as sound:
         for reader in READERS:
             melody, notes = read(sound, reader)
@@ -195,8 +195,8 @@ def measure(mix: Path, voice: Path, offset_s: float) -> dict[str, dict[str, floa
             if reader == "heuristic":
                 highest = moved(highest_notes(notes), offset_s)
                 found["highest note"] = scores(truth, contour(truth, highest), agreed)
-        for name, peer in peers.items():
-            found[name] = scores(truth, followed(truth, peer, sound.analysis.samples[0], offset_s), agreed)
+        for name, peer in PEERS.items():
+            found[name] = scores(truth, followed(truth, peer, sound.analysis.samples[0], offset_s), masks[name])
     return found
 
 
@@ -209,6 +209,8 @@ def read(sound: hearing.Heard, reader: str) -> tuple[Sequence[MelodyNote], Trans
 
 def main() -> None:
     """Run, print a table, write the results."""
+    if missing := [package for package in PACKAGES if find_spec(package) is None]:
+        sys.exit(f"{', '.join(missing)}: not installed; pip install 'contrafact[peers]'")
     rows: dict[str, Any] = {}
     for name, (mix, voice, offset_s) in songs(data_folder()).items():
         rows[name] = measure(mix, voice, offset_s)

@@ -3,10 +3,11 @@
 ``python benchmarks/vocoder.py [--weights FILE.onnx] [--also NAME=RUN ...] [--songs N] [--run DIR] [--no-record]``
 
 Each row has the means over songs, and by how much and on how many of them it is nearer to the song than Griffin-Lim of
-60 rounds: ours, which all rows have as ``griffin_lim``, and ``librosa.feature.inverse.mel_to_audio`` at its defaults,
-whose mel bins hold energies. Memory is what a process grows by at most while it makes a minute of sound. ``--run`` adds
-the learning curve. ``limits`` tell what is left to learn: figures of vocos with its network's magnitudes replaced by
-the song's own, below 2 kHz, above, and everywhere.
+60 rounds: ours, which all rows have as ``griffin_lim``, and that of ``librosa.feature.inverse.mel_to_audio`` with as
+many rounds, from mel bins of energies, its default. Agreement, vocos' last step, draws the sound's mel bins towards the
+given ones: a row has it after Griffin-Lim. Memory is what a process grows by at most while it makes a minute of sound.
+``--run`` adds the learning curve. ``limits`` tell what is left to learn: figures of vocos with its network's magnitudes
+replaced by the song's true ones, below 2 kHz, above, and everywhere.
 ``--also wavenet=RUN`` adds another vocoder, by the weights that were exported into its run's folder, with their curve;
 such rows, for which others must train first, are recorded apart, as ``vocoder_also``.
 """
@@ -34,22 +35,20 @@ from contrafact.metrics.sound import RESOLUTIONS, evaluate
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
 from contrafact.vocoders import griffin_lim, vocos
-from contrafact.vocoders._phase_recovery import Rounds
-from contrafact.vocoders._phase_recovery import griffin_lim as recover
-from contrafact.vocoders.vocos import _answered, _spectra
+from contrafact.vocoders.vocos import _spectra
 from record import curve, record
 
 Floats = NDArray[np.float32]
 EXCERPT_S = 10.0
-BASELINES = {"": "griffin_lim, 60 rounds", "_librosa": "librosa, 60 rounds"}
+BASELINES = {
+    "": "griffin_lim, 60 rounds",
+    "_librosa": "librosa, 60 rounds",
+    "_librosa_magnitudes": "librosa, 60 rounds, of magnitudes",
+}
 """By what their comparisons' names end on."""
 QUALITY = ("log_mel_l1", "multi_resolution_stft")
 REPRESENTATION = Representation(bins=vocos.Config().bins)
-MEL: dict[str, Any] = {
-    "sr": REPRESENTATION.sample_rate,
-    "n_fft": REPRESENTATION.window_samples,
-    "hop_length": REPRESENTATION.hop_samples,
-}
+RATE, WINDOW, HOP = REPRESENTATION.sample_rate, REPRESENTATION.window_samples, REPRESENTATION.hop_samples
 SPLIT_HZ = 2_000.0
 DATA = Path(os.environ.get("CONTRAFACT_DATA") or "../shared/data")
 
@@ -82,8 +81,9 @@ def methods(weights: str, also: dict[str, Path]) -> dict[str, Method]:
     return {
         BASELINES[""]: griffin(60),
         "griffin_lim, 32 rounds": griffin(32),
+        "griffin_lim, 60 rounds, agreement": agreed(griffin_lim.build(griffin_lim.Config(REPRESENTATION, 60)), config),
         BASELINES["_librosa"]: by_librosa(power=2.0),
-        "librosa, 60 rounds, of magnitudes": by_librosa(power=1.0),
+        BASELINES["_librosa_magnitudes"]: by_librosa(power=1.0),
         "vocos": ours(vocos.build(config)),
         "vocos, fewer rounds": ours(vocos.build(replace(config, iterations=16, agreements=4))),
         "vocos, no agreement": ours(vocos.build(replace(config, agreements=0))),
@@ -96,12 +96,24 @@ def ours(vocoder: Callable[[Floats], Floats]) -> Method:
     return Method(lambda log_mel: vocoder(log_mel)[0])
 
 
+def agreed(vocoder: Callable[[Floats], Floats], config: vocos.Config) -> Method:
+    """A vocoder of one song, with vocos' last step after it."""
+    return Method(lambda log_mel: _spectra.agreeing(config.mel, vocoder(log_mel)[0], log_mel[0], config.agreements))
+
+
 def by_librosa(power: float) -> Method:
-    """librosa's Griffin-Lim, of mel bins of energies (its default) or, at power 1, of magnitudes, as ours are."""
-    return Method(
-        lambda mel: librosa.feature.inverse.mel_to_audio(mel, **MEL, power=power, n_iter=60),
-        lambda song: librosa.feature.melspectrogram(y=song, **MEL, n_mels=REPRESENTATION.bins, power=power),
-    )
+    """librosa's Griffin-Lim, of mel bins of energies (its default) or, at power 1, of magnitudes, as ours are.
+
+    The two steps of its ``mel_to_audio``, which takes no seed.
+    """
+
+    def make(mel: Floats) -> Floats:
+        magnitudes = librosa.feature.inverse.mel_to_stft(mel, sr=RATE, n_fft=WINDOW, power=power)
+        made = librosa.griffinlim(magnitudes, n_iter=60, n_fft=WINDOW, hop_length=HOP, random_state=0)
+        return np.asarray(made, np.float32)
+
+    shape = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": REPRESENTATION.bins}
+    return Method(make, lambda song: librosa.feature.melspectrogram(y=song, sr=RATE, power=power, **shape))
 
 
 def exported(run: Path) -> Path:
@@ -129,21 +141,19 @@ def distances(song: Floats, made: Floats) -> dict[str, float]:
 
 
 def limits(weights: str, material: list[tuple[str, Floats]]) -> dict[str, dict[str, float]]:
-    """Mean figures of vocos where its magnitudes are the song's own in part of the spectrum."""
+    """Mean figures of vocos where its magnitudes are the song's true ones in part of the spectrum."""
     session, config = vocos.build(vocos.Config(weights=weights))._opened
     split = round(SPLIT_HZ * config.window_samples / config.sample_rate)
     parts = {"below 2 kHz": slice(0, split), "above 2 kHz": slice(split, None), "everywhere": slice(None)}
     found: dict[str, list[dict[str, float]]] = {name: [] for name in parts}
     for _, song in material:
         log_mel = REPRESENTATION.features(song).astype(np.float32)
-        answered = _answered(session, config, log_mel)
+        answered = vocos.answers(session, config, log_mel)
         true = np.abs(stft(song, config.window_samples, config.hop_samples))[:, : log_mel.shape[1]]
         for name, part in parts.items():
             magnitudes = np.array(answered, np.float32)
             magnitudes[part] = true[part]
-            rounds = Rounds(config.iterations, _spectra.MOMENTUM)
-            made = recover(magnitudes, config.window_samples, config.hop_samples, rounds)
-            found[name].append(distances(song, _spectra.agreeing(config.mel, made, log_mel, config.agreements)))
+            found[name].append(distances(song, vocos.sounding(config, magnitudes, log_mel)))
     return {name: {key: float(np.mean([f[key] for f in rows])) for key in rows[0]} for name, rows in found.items()}
 
 

@@ -164,12 +164,23 @@ class Vocoder:
 
 def _one(session: InferenceSession, config: Config, log_mel: Floats) -> Floats:
     """Sound (frames * hop,) of one spectrogram (bins, frames)."""
-    mel = config.mel
+    return sounding(config, answers(session, config, log_mel), log_mel)
+
+
+def answers(session: InferenceSession, config: Config, log_mel: Floats) -> Array:
+    """Spectra (frequencies, frames) of one spectrogram (bins, frames), or their magnitudes alone where phases are to be
+    recovered.
+    """
     made = [
         _answered(session, config, log_mel[:, piece.seen])[:, piece.inside]
         for piece in _spectra.pieces(log_mel.shape[1], config.margin_frames)
     ]
-    spectra = np.concatenate(made, axis=1)
+    return np.concatenate(made, axis=1)
+
+
+def sounding(config: Config, spectra: Array, log_mel: Floats) -> Floats:
+    """Sound (frames * hop,) of what `answers` gave for ``log_mel``."""
+    mel = config.mel
     if config.phases == "answered":
         sound = _spectra.settled(mel, np.abs(spectra), spectra, config.iterations)
     else:
