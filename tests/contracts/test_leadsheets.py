@@ -162,8 +162,31 @@ def test_a_network_that_hears_a_rest_has_no_say_in_the_pitch() -> None:
 def test_settings_of_harmony_reach_the_readers(reader: ModuleType, band: Audio) -> None:
     notes = TRANSCRIBERS.build(reader.TRANSCRIBER)(band)
     deaf = reader.build(reader.Config(harmony=reader.Harmony(trust=0, chroma=0)))(band, notes)
+    hears = reader.build()(band, notes)
     assert len({c.symbol for c in deaf.chords} - {"N"}) <= 1
-    assert len({c.symbol for c in reader.build()(band, notes).chords}) > 2
+    assert len({c.symbol for c in hears.chords}) > 2
+    told_alike = deaf.confidence["key"] == hears.confidence["key"]
+    assert told_alike == (reader is mixed), "the templates tell the key there, and here the network's own chords"
+
+
+def test_both_networks_tell_chords_and_basses(band: Audio, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = TRANSCRIBERS.build("basic_pitch")(band)
+    heard = _listener.build("leadsheet")(band)
+
+    def torn(chords: tuple[int, int], basses: dict[int, float]) -> _activations.Activations:
+        chord, bass = np.full_like(heard.chord, -9), np.full_like(heard.bass, -9)
+        chord[:, chords] = np.log(0.5)
+        for pitch_class, chance in basses.items():
+            bass[:, pitch_class] = np.log(chance)
+        return replace(heard, chord=chord, bass=bass)
+
+    told = {
+        mixed.WEIGHTS: torn((2, 5), {9: 0.95, 5: 0.05}),  # D or F major, over A
+        neural.WEIGHTS: torn((5, 10), {9: 0.3, 5: 0.7}),  # F or B flat major, over F rather than A
+    }
+    monkeypatch.setattr(mixed._listener, "build", lambda name: lambda *_, **__: told[name])
+    found = mixed.build(mixed.Config(harmony=mixed.Harmony(trust=1, chroma=0)))(band, notes)
+    assert {c.symbol for c in found.chords} <= {"F:maj/3", "N"}
 
 
 def test_the_chords_that_tell_the_key_need_not_be_those_of_the_sheet(band: Audio) -> None:

@@ -263,10 +263,3 @@ def test_swing_ratio_of_the_formula(bpm: float, ratio: float) -> None:
     phase = swing.swing_phase(60 / bpm)
     assert phase / (1 - phase) == pytest.approx(ratio, abs=0.04)
     assert swing.swing_phase(60 / bpm, 0.0) == 0.5
-
-
-def test_triplets_are_not_swung_and_order_is_kept() -> None:
-    assert swing.warp(1 / 3, 0.67) == pytest.approx(1 / 3)
-    places = [swing.warp(x, 0.67) for x in (0.0, 0.25, 0.5, 0.75)]
-    assert places == sorted(places)
-    assert places[2] == pytest.approx(0.67)

@@ -27,16 +27,3 @@ def swing_phase(beat_s: Real, amount: float = 1.0) -> Real:
     phase: Any = np.clip(1 - np.maximum(SHORT_S, SHORT_SHARE * beat_s) / beat_s, EVEN, DOTTED)
     swung: Real = 0.5 + amount * (phase - 0.5)
     return swung
-
-
-def warp(fraction: float, phase: float) -> float:
-    """A straight position inside a beat (0..1), swung so that 0.5 falls on ``phase``.
-
-    Sixteenths keep to the halves of the swung beat; a position exactly on a third of the beat is a triplet already and
-    stays. A beat of four even sixteenths, which players do not swing, is the caller's to leave straight (amount 0).
-    """
-    if abs(fraction * 3 - round(fraction * 3)) < 1e-3:
-        return fraction
-    if fraction <= 0.5:
-        return fraction * phase / 0.5
-    return phase + (fraction - 0.5) * (1 - phase) / 0.5
