@@ -173,6 +173,7 @@ def measured(song: Path, styles: Sequence[str]) -> Iterator[dict[str, object]]:
                 original=original,
                 arrangement=arrangement,
                 mixed=mixed,
+                fade=fade,
                 transpose=0,
                 models={},
                 source_audio="",
