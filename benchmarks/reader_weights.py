@@ -6,6 +6,7 @@ The songs: the tuning songs of ``leadsheet_manifest.json``, played plainly, and 
 validation split with productions drawn as those of the hard test, which no test has; and, for the chords, all real
 songs, on which covers are judged, too. Nobody wrote their chords down: of them it tells how well the tones of the
 chords explain the chroma by beat (a cosine, as in `metrics.content`), and for which share of the time there are none.
+``hasty`` counts the chords of a minute that are shorter than 0.75 s.
 The choices that stand in the readers' ``Harmony`` and ``Melody`` were made by hand with such tables in view.
 ``certainty`` tells how often the root of a chord is right by how sure the reader is of it. Results go to
 ``benchmarks/results/reader_weights.json``.
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -42,6 +44,9 @@ from record import record
 AS_IS = "as it is"
 SEED = 77  # of the hard productions
 TRUSTS, CHROMAS = (0.0, 0.3, 0.5, 1.0), (8.0, 16.0, 24.0)
+WHOLES_S = (0.01, 0.4, 0.5, 0.7)  # lengths of a beat from which it says all it can; from 0.01 each beat counts alike
+BONUSES = (0.0, 1.0, 3.0)  # for chords within the key
+HASTY_S = 0.75
 COSTS = {"mixed": (3.0, 4.0, 5.0), "neural": (5.0, 6.5, 8.0)}
 SHARES = {"mixed": (0.7, 0.8, 0.9), "neural": (0.8, 0.85, 0.9)}
 Row = dict[str, float]
@@ -126,6 +131,23 @@ def certainty(truth: LeadSheet, found: tuple[Chord, ...]) -> np.ndarray:
     return table
 
 
+def hasty(found: tuple[Chord, ...]) -> float:
+    """Chords a minute that are shorter than `HASTY_S`."""
+    return 60 * sum(c.end_s - c.start_s < HASTY_S for c in found) / found[-1].end_s
+
+
+def decoded(heard: Heard) -> Iterator[tuple[str, tuple[Chord, ...]]]:
+    """Chords with each setting, by its name; the reader's own first."""
+    for name, config in harmonies().items():
+        yield name, heard.chords(config)
+    for whole_s in WHOLES_S:
+        with patch.object(chords, "WHOLE_S", whole_s):
+            yield f"whole from {whole_s:g} s", heard.chords(mixed.Harmony())
+    for bonus in BONUSES:
+        with patch.object(_harmony, "KEY_BONUS", bonus):
+            yield f"key {bonus:g}", heard.chords(mixed.Harmony())
+
+
 def harmonies() -> dict[str, _harmony.Config]:
     """Settings to try, by name; the reader's own first."""
     tried = {
@@ -157,9 +179,9 @@ def main() -> None:
     rows: dict[tuple[str, str, str], list[Row]] = {}
     sure = np.zeros((5, 2))
     for kind, heard, truth, contour in known_songs(arguments.hard, arguments.work):
-        for name, harmony in harmonies().items():
-            sheet = replace(truth, chords=heard.chords(harmony))
-            row = {k: chord_score(truth, sheet, k) for k in ("majmin", "sevenths")}
+        for name, found in decoded(heard):
+            sheet = replace(truth, chords=found)
+            row = {k: chord_score(truth, sheet, k) for k in ("majmin", "sevenths")} | {"hasty": hasty(found)}
             rows.setdefault(("chords", name, kind), []).append(row)
         sure += certainty(truth, heard.chords(harmonies()[AS_IS]))
         for reader in COSTS:
@@ -173,10 +195,9 @@ def main() -> None:
         with hearing.heard(path) as sound:
             heard = hear(sound.analysis, cover.transcribe(sound, Settings()))
             frames = chroma(sound.analysis.samples[0])
-        for name, harmony in harmonies().items():
-            found = heard.chords(harmony)
+        for name, found in decoded(heard):
             none = sum(c.end_s - c.start_s for c in found if c.symbol == "N") / found[-1].end_s
-            row = {"explained": explained(found, heard.grid[0], frames), "no_chord": none}
+            row = {"explained": explained(found, heard.grid[0], frames), "no_chord": none, "hasty": hasty(found)}
             rows.setdefault(("chords", name, "real"), []).append(row)
         print(path.name, flush=True)
     tables: dict[str, dict[str, dict[str, Row]]] = {}

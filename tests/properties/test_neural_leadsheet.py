@@ -565,6 +565,16 @@ def test_chords_are_spelled_for_the_key() -> None:
         assert [c.symbol for c in chords] == [symbol]
 
 
+def test_where_nothing_else_tells_it_a_chord_is_of_the_key() -> None:
+    wavering = log_of(np.full(COUNT, 9), NO_CHORD + 1)
+    wavering[:, 12 * (QUALITIES.index("min") - 1) + 9] = wavering[:, 9]  # A major or A minor
+    for key, symbol in (("A:maj", "A:maj"), ("E:maj", "A:maj"), ("C:maj", "A:min"), ("F:maj", "A:min")):
+        found = _harmony.find_chords(
+            wavering, log_of(np.full(COUNT, 9), 13), ALONE, UNHEARD, BEATS_S, PLACES, 4, key, 12.0
+        )
+        assert [c.symbol for c in found] == [symbol]
+
+
 def sounding(*pitch_classes: int) -> Chromas:
     """The same notes all the time, the first of them in the bass."""
     rows = np.zeros((int(12 * CLOCK), 12))

@@ -250,10 +250,21 @@ def test_a_chord_is_held_through_few_thin_beats_and_many_have_none(seed: int, li
     for start, end, tones in ((0, 16, (0, 4, 7)), (16 + gap, 32, (9, 0, 4)), (48, 64, (7, 11, 2))):
         chroma[start:end, tones] = 0.3
         bass[start:end, tones[0]] = 0.3
-    path = chords.decode(chords.evidence(chroma, bass), np.arange(80) % 4, 4, "C:maj")
+    path = chords.decode(chords.evidence(chroma, bass), even(100.0, 81), np.arange(80) % 4, 4, "C:maj")
     heard = [chords.symbol(int(state), bass[i], "C:maj") for i, state in enumerate(path)]
     held, after = ["C:maj"] * (16 + gap), ["A:min"] * (16 - gap)
     assert heard == [*held, *after, *["N"] * 16, *["G:maj"] * 16, *["N"] * 16]
+
+
+@pytest.mark.parametrize(("bpm", "beats", "heard"), [(50, 1, True), (100, 1, True), (200, 1, False), (200, 2, True)])
+def test_evidence_for_a_chord_is_of_time_and_not_of_beats(bpm: float, beats: int, heard: bool) -> None:
+    score = np.zeros((16, 2))
+    score[4 : 4 + beats, 1] = 6.0
+    score[:4, 0] = score[4 + beats :, 0] = 6.0
+    path = chords.best_path(score, even(bpm, 17), np.arange(16) % 4, 4)
+    assert path[4 : 4 + beats].tolist() == [int(heard)] * beats
+    assert not path[:4].any()
+    assert not path[4 + beats :].any()
 
 
 def test_a_bass_on_the_third_is_an_inversion() -> None:

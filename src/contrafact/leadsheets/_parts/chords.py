@@ -42,6 +42,7 @@ THIN = 0.12  # chroma below which a beat says less and less itself, and the last
 HELD_BEATS = 8  # for so long; more thin beats in a row, and those at the song's ends, have no chord
 UNDECIDED = 0.55  # score of "N" where something sounds
 CHANGE_COST = {"bar": 1.2, "half": 2.2, "beat": 4.0}
+WHOLE_S = 0.6  # a beat shorter than this says as much less: evidence is of time, and fast beats do not flicker
 KEY_BONUS = 0.6  # for chords within the key's scale, in units of the cost of a change
 INVERSION_SHARE = 2.0  # a bass note other than the root must be this much stronger than the root
 
@@ -90,13 +91,23 @@ def _bass_fit(low: Floats, quality: Quality) -> Floats:
     return fit
 
 
-def decode(score: Floats, positions: NDArray[np.int64], beats_per_bar: int, key: str) -> NDArray[np.int64]:
+def decode(
+    score: Floats, edges_s: Floats, positions: NDArray[np.int64], beats_per_bar: int, key: str
+) -> NDArray[np.int64]:
     """The best chord state of each beat."""
-    return best_path(SHARPNESS * score + KEY_BONUS * key_bonus(key), positions, beats_per_bar)
+    return best_path(SHARPNESS * score + KEY_BONUS * key_bonus(key), edges_s, positions, beats_per_bar)
 
 
-def best_path(emission: Floats, positions: NDArray[np.int64], beats_per_bar: int) -> NDArray[np.int64]:
-    """The best state of each beat by Viterbi: (beats, states) to (beats,), changes priced by `CHANGE_COST`."""
+def best_path(score: Floats, edges_s: Floats, positions: NDArray[np.int64], beats_per_bar: int) -> NDArray[np.int64]:
+    """The best state of each beat by Viterbi: (beats, states) to (beats,), changes priced by `CHANGE_COST`.
+
+    Args:
+        score: what speaks for each state, for a beat of `WHOLE_S` or longer.
+        edges_s: where beats start and the last one ends, (beats + 1,).
+        positions: position of each beat in its bar, 0 = first.
+        beats_per_bar: bar length.
+    """
+    emission = score * np.minimum(np.diff(edges_s) / WHOLE_S, 1.0)[:, None]
     beats, states = emission.shape
     back = np.empty((beats, states), np.int64)
     best = emission[0].copy()
@@ -150,7 +161,7 @@ def find_chords(
     edges, place = beat_spans(beats_s, positions, beats_per_bar, duration_s)
     chord, bass = sums.mean("chord", edges), sums.mean("bass", edges)
     score = evidence(chord, bass)
-    path = decode(score, place, beats_per_bar, key)
+    path = decode(score, edges, place, beats_per_bar, key)
     certainty = _certainty(score, path)
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
     return tuple(

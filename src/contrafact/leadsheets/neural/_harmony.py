@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 
 DOUBT = -8.0  # least mean log-probability of any chord: sounds that the network never heard may mislead it
+KEY_BONUS = 2.0  # for chords within the key's scale, in units of the cost of a change
 INVERTED = 0.6  # least probability of a bass note other than the root
 _DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
 
@@ -66,14 +67,16 @@ def find_chords(
         beats_s: beat grid.
         positions: position of each beat in its bar, 0 = first.
         beats_per_bar: bar length.
-        key: for spelling.
+        key: for spelling and as a prior.
         duration_s: length of the song.
     """
     edges, place = chords.beat_spans(beats_s, positions, beats_per_bar, duration_s)
     score, low = span_means(chord, edges), span_means(np.exp(bass), edges)
     heard = chords.evidence(sums.mean("chord", edges), sums.mean("bass", edges))[:, _templates()]
     known = score if config.tells_silence else _where_there_is_one(score)
-    path = chords.best_path(config.trust * np.maximum(known, DOUBT) + config.chroma * heard, place, beats_per_bar)
+    expected = KEY_BONUS * chords.key_bonus(key)[_templates()]
+    told = config.trust * np.maximum(known, DOUBT) + config.chroma * heard + expected
+    path = chords.best_path(told, edges, place, beats_per_bar)
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
     return tuple(
         Chord(
