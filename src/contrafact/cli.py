@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from contrafact import __version__, cli_prepare, cli_train
+from contrafact import __version__, cli_prepare, cli_train, interruption
 from contrafact.cli_show import Shown, crash, heard_line, played_line
 from contrafact.config import assigned, from_mapping
 from contrafact.errors import ContrafactError, SettingsError
@@ -101,11 +101,8 @@ def _cover_one(song: Path, out: Path, settings: Settings, leadsheet: Path | None
     try:
         with shown.job(song) as progress:
             made = make(song, out, settings, edited=leadsheet, force=force, progress=progress)
-    except ContrafactError as error:
-        shown.failure(song, error)
-        return False
-    except Exception:
-        shown.failure(song, crash())
+    except Exception as error:
+        shown.failure(song, _told(error))
         return False
     shown.success(song, made)
     return True
@@ -297,15 +294,19 @@ def run() -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return app(standalone_mode=False) or 0
-    except ContrafactError as error:
-        return _say(error)
     except _UsageError as error:
         message = error.format_message()
         return _say(_usage(message, error.ctx)) if message else 2  # the bare command has shown its help
     except BrokenPipeError:
         return 1
-    except Exception:
-        return _say(crash())
+    except Exception as error:
+        return _say(_told(error))
+
+
+def _told(error: Exception) -> ContrafactError:
+    """What a user is told of it; what fails because of an interruption is one."""
+    interruption.insist()
+    return error if isinstance(error, ContrafactError) else crash()
 
 
 _UsageError: Any = typer.BadParameter.__base__  # of all that the command line's library refuses

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,8 @@ import pytest
 from tests.conftest import BEAT_S, band_score
 from typer.testing import CliRunner
 
-from contrafact import weights
+from contrafact import cli, interruption, weights
+from contrafact.__main__ import main
 from contrafact.audio import SoundFile
 from contrafact.cli import app
 from contrafact.cover import check
@@ -335,7 +337,7 @@ def test_only_recordings_need_somebody_who_hears_notes(band_recording, tmp_path,
         check(Settings())
 
 
-@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 @pytest.mark.parametrize("delay_s", [0.8, 2.5, 5.0])
 def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path, sign, status, delay_s):
     command = [sys.executable, "-m", "contrafact", "cover", str(band_recording), "-o", str(tmp_path), "--force"]
@@ -347,16 +349,39 @@ def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path
     if process.returncode == 0:  # it was quicker
         assert len(finished) == 1
         return
-    before_our_code = -signal.SIGINT  # the interpreter was still starting
-    assert process.returncode in {status, before_our_code if sign == signal.SIGINT else status}
+    assert process.returncode in {status, -sign}, "by the signal itself where the interpreter was still starting"
     if finished:  # after its last step, before its process was gone
         assert_whole(finished[0])
-    elif sign == signal.SIGINT:
+    elif sign != signal.SIGKILL:
         assert not list(tmp_path.iterdir())
     else:
         done = contrafact("cover", band_recording, "-o", tmp_path)
         assert done.returncode == 0, done.stderr
         assert [f.name for f in tmp_path.iterdir()] == ["Twelve Bars.jazz-trio"]
+
+
+@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_fails_because_of_an_interruption_is_told_as_one(sign, status, tmp_path, monkeypatch, capsys):
+    """As libraries do whose loading is interrupted: they raise something else."""
+
+    def swallow(**_: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(sign)
+        raise ImportError("initialization failed")
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(interruption, "_received", [])
+    monkeypatch.setattr(cli, "app", swallow)
+    monkeypatch.setenv("CONTRAFACT_CACHE", str(tmp_path))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert ended.value.code == status
+    assert capsys.readouterr().err == "Interrupted; nothing was left half-written.\n"
+    assert not list(tmp_path.iterdir()), "no report of a crash"
 
 
 def test_an_output_folder_that_is_a_file(band_recording, tmp_path):
