@@ -115,7 +115,7 @@ def styles(json_lines: Lines = False) -> None:
 
     for name in style.names():
         summary = style.load(name).summary
-        print(json.dumps({"style": name, "summary": summary}) if json_lines else f"{name:12} {summary}")
+        print(json.dumps({"style": name, "summary": summary}) if json_lines else f"{name:14} {summary}")
 
 
 @app.command()

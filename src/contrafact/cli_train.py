@@ -94,7 +94,14 @@ def show_weights(json_lines: bool) -> None:
             f"  trained on: {card.trained_on}\n  recipe: {card.recipe.get('question', '')}\n  licence: {card.license}"
         )
         for figure, value in card.metrics.items():
-            print(f"  {figure}: {value}")
+            print(f"  {figure}: {_plain(value)}")
+
+
+def _plain(value: object) -> str:
+    """A figure of a card, or several, without brackets."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _tell(report: Report) -> None:

@@ -555,6 +555,7 @@ def test_lists_and_doctor():
     models = [json.loads(line) for line in contrafact("models", "--json", check=True).stdout.splitlines()]
     assert all(m["license"] and m["source"] for m in models)
     assert "basic_pitch" in {m["name"] for m in models}
+    assert "{" not in contrafact("models", check=True).stdout, "figures of cards are sentences"
     told = contrafact("doctor", "--json", env=os.environ | {"CI": "true"})  # with it set, packages print more
     doctor = [json.loads(line) for line in told.stdout.splitlines() if line.strip()]
     assert doctor, told.stderr

@@ -1,5 +1,6 @@
 """What the documents say is so: the results page is what the results make it, the README's options exist."""
 
+import json
 import re
 import subprocess
 import sys
@@ -54,3 +55,43 @@ def test_files_named_in_the_readme_exist():
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert links
     assert not [link for link in links if not (ROOT / link).exists()]
+
+
+CARDS = [  # figures of a card, and where the results have them
+    ("leadsheet", "44 plain songs, reader mixed", "leadsheet-mixed", ["mean"]),
+    ("leadsheet", "44 hard songs, reader mixed", "leadsheet-hard-mixed", ["mean"]),
+    ("leadsheet", "real singers, reader mixed", "vocals", ["mixed"]),
+    ("leadsheet_wide", "44 plain songs", "leadsheet-neural", ["mean"]),
+    ("leadsheet_wide", "44 hard songs", "leadsheet-hard-neural", ["mean"]),
+    ("leadsheet_wide", "real singers", "vocals", ["neural"]),
+    ("vocos", "32 real songs", "vocoder", ["rows", "vocos"]),
+    ("vocos", "griffin_lim, 60 rounds", "vocoder", ["rows", "griffin_lim, 60 rounds"]),
+]
+
+
+@pytest.mark.parametrize(("weights", "row", "results", "place"), CARDS)
+def test_cards_tell_what_the_results_tell(weights, row, results, place):
+    card = json.loads((ROOT / "src" / "contrafact" / "weights" / f"{weights}.json").read_text("utf-8"))
+    figures = json.loads((ROOT / "benchmarks" / "results" / f"{results}.json").read_text("utf-8"))
+    for key in place:
+        figures = figures[key]
+    renamed = {"melody_rca": "rca"} if results == "vocals" else {}
+    told = {renamed.get(name, name): value for name, value in card["metrics"][row].items()}
+    assert told
+    for name, value in told.items():
+        assert value == pytest.approx(figures[name], abs=6e-4), name
+
+
+def test_the_card_of_deep_griffin_lim_tells_what_the_results_tell():
+    card = json.loads((ROOT / "src" / "contrafact" / "weights" / "deep_griffin_lim.json").read_text("utf-8"))
+    rows = json.loads((ROOT / "benchmarks" / "results" / "phase_recovery.json").read_text("utf-8"))["rows"]
+    found = {
+        f"{row['rounds']} rounds, window 2048, hop 512, 32 real songs": {
+            "spectral_convergence_db": round(row["deep_db"], 3),
+            "fast_griffin_lim_db": round(row["fast_db"], 3),
+        }
+        for row in rows
+        if (row["window_samples"], row["hop_samples"]) == (2048, 512)
+    }
+    assert found
+    assert {name: value for name, value in card["metrics"].items() if name != "command"} == found
