@@ -1,10 +1,12 @@
 """Two processes that train together, as torchrun starts them, against the slow obvious way in one.
 
-As a script, this is one of the processes: ``test_two_processes.py FOLDER``.
+As a script, this is one of the processes: ``test_two_processes.py FOLDER``, for the toy, or ``FOLDER RECIPES``, for the
+recipes and assignments in that JSON file; then each process saves what it has itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 from tests.recipes import toy
+from tests.recipes.tiny import SHORT, cyclegan, tones
 
 from contrafact.training import checkpoint, loop
+from contrafact.training.checkpoint import Checkpoint
 from contrafact.training.draws import Draws
-from contrafact.training.recipe import parse, settings
+from contrafact.training.recipe import find_method, load, parse, settings
 from contrafact.training.state import parameters
 
 STEPS, BATCH, RATE = 5, 3, 1e-2
@@ -86,8 +90,45 @@ def test_two_processes_learn_from_both_batches(tmp_path: Path) -> None:
     assert launched(tmp_path, "--resume").returncode == 0
 
 
+def test_both_processes_stay_alike_however_a_method_calls_its_networks(tmp_path: Path) -> None:
+    """Generators and critics with a history of old images, which no player improves; and a loss within a network."""
+    short = [f"loop.{key}={json.dumps(value)}" for key, value in LOOP.items()]
+    (tmp_path / "phrases").mkdir()
+    wavenet = ["config.network.layers=4", "config.network.cycle=4", "data.frames=2", "data.held_out=1", *SHORT]
+    recipes = {
+        "cyclegan": [*cyclegan(tmp_path / "phrases"), *short],
+        "wavenet_small": [*wavenet, f"data.folder='{tones(tmp_path / 'tones', 16_000)}'", *short],
+    }
+    (tmp_path / "recipes.json").write_text(json.dumps(recipes))
+    done = launched(tmp_path, str(tmp_path / "recipes.json"))
+    assert done.returncode == 0, done.stderr
+    for name in recipes:
+        found = [checkpoint.latest(tmp_path / f"{name}-{rank}" / loop.CHECKPOINTS) for rank in (0, 1)]
+        first, second = (own.tensors for own in found if own is not None)
+        assert first.keys() == second.keys()
+        for key, tensor in first.items():
+            assert torch.equal(tensor, second[key]), f"{name}: {key}"
+
+
+def train_recipes(folder: Path, recipes: Path) -> None:
+    """Train each, every process into a folder of its own."""
+    for name, assignments in json.loads(recipes.read_text()).items():
+        recipe = load(name, assignments)
+
+        def save(run: loop._Run, step: int, name: str = name) -> None:
+            own = folder / f"{name}-{os.environ['RANK']}" / loop.CHECKPOINTS
+            own.mkdir(parents=True, exist_ok=True)
+            checkpoint.save(own, Checkpoint(step, run._state.tensors(), {}), 1)
+
+        loop._Run._save = save  # type: ignore[method-assign]
+        loop.train(find_method(recipe.method), recipe, folder / name)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if Path(sys.argv[-1]).is_file():
+        train_recipes(Path(sys.argv[1]), Path(sys.argv[2]))
+        os._exit(0)
     made = parse({"method": "tests/toy", "question": "?", "loop": LOOP, "players": PLAYERS})
     loop.train(toy.METHOD, made, Path(sys.argv[1]) / "run", resume="--resume" in sys.argv)
     os._exit(0)  # torch's own threads now and then abort as the interpreter ends, after all is done

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -31,7 +32,7 @@ from contrafact.files import output_error, write_text
 from contrafact.training import checkpoint
 from contrafact.training.checkpoint import Checkpoint
 from contrafact.training.draws import Draws
-from contrafact.training.game import Batch, Game, Networks, Source
+from contrafact.training.game import Batch, Source
 from contrafact.training.logs import Logs, Report
 from contrafact.training.recipe import Loop, Method, Recipe, refuse_changes, resolved, settings
 from contrafact.training.state import State, parameters
@@ -112,8 +113,8 @@ class _Run:
     ) -> None:
         self._recipe, self._loop, self._run, self._tell, self._stopped = recipe, recipe.loop, run, tell, stopped
         self._source, self._state, self._accelerator = source, state, accelerator
-        prepared = {name: accelerator.prepare(network) for name, network in state.game.networks.items()}
-        self._views = {name: _view(state.game, name, prepared) for name in state.game.players}
+        for network in state.game.networks.values():
+            accelerator.prepare_model(network, evaluation_mode=True)  # precision alone: `_share` does the rest
 
     def go(self, step: int) -> Path:
         """Steps, checkpoints and logs from ``step`` to the end."""
@@ -166,6 +167,7 @@ class _Run:
             if self._state.settings[name].moves(step):
                 torch.manual_seed(draws.torch_seed(name))
                 tally.add(name, *self._move(name, batch, step))
+        self._agree()
         self._state.average(step)
         tally.steps += 1
 
@@ -179,10 +181,11 @@ class _Run:
         for network_name in player.networks:
             self._state.game.networks[network_name].requires_grad_(True)
         with self._accelerator.autocast():
-            losses = player.play(self._views[name], batch)
+            losses = player.play(self._state.game.networks, batch)
         values = _checked(losses, player.weights, name, step)
         total = sum((player.weights[key] * loss for key, loss in losses.items()), torch.zeros((), device=own[0].device))
         self._accelerator.backward(total)
+        self._share(own)
         norm = float(nn.utils.clip_grad_norm_(own, learns.clip_norm or math.inf))
         if not math.isfinite(norm):
             optimiser.zero_grad(set_to_none=True)
@@ -193,6 +196,21 @@ class _Run:
         optimiser.zero_grad(set_to_none=True)
         self._moved = True
         return values, norm
+
+    def _share(self, own: list[nn.Parameter]) -> None:
+        """Give all processes the mean of their gradients, whichever way a player calls its networks."""
+        if self._accelerator.num_processes > 1:
+            flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in own])
+            mean = self._accelerator.reduce(flat, "mean")
+            for parameter, gradient in zip(own, mean.split([p.numel() for p in own]), strict=True):
+                parameter.grad = gradient.view_as(parameter)
+
+    def _agree(self) -> None:
+        """Give all processes what the first has in its buffers, such as statistics and a history of old images."""
+        if self._accelerator.num_processes > 1:
+            for network in self._state.game.networks.values():
+                for buffer in network.buffers():
+                    broadcast(buffer, from_process=0)
 
     def _rates(self, step: int) -> dict[str, float]:
         return {name: learns.rate(step) for name, learns in self._state.settings.items()}
@@ -227,12 +245,6 @@ class _Run:
 def _draws(loop: Loop, step: int, accelerator: Accelerator) -> Draws:
     """This process's draws of a step."""
     return Draws(loop.seed, step, accelerator.process_index, str(accelerator.device))
-
-
-def _view(game: Game, player: str, prepared: dict[str, Any]) -> Networks:
-    """The networks as a player sees them: its own synchronized between processes, the others bare."""
-    own = game.players[player].networks
-    return {name: prepared[name] if name in own else network for name, network in game.networks.items()}
 
 
 def _refuse_other(run: Path, recipe: Recipe, resume: bool) -> None:

@@ -53,6 +53,8 @@ class Loop:
         for name in ("steps", "batch_size", "checkpoint_every", "keep", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
+        if self.listen_every < 0:
+            raise ValueError("listen_every must be 0 or more")
         if not 0 <= self.ema_decay < 1:
             raise ValueError("ema_decay must lie in 0..1")
         if self.seed < 0:
@@ -97,6 +99,11 @@ class Optimiser:
             raise ValueError("every and decay_steps must be 1 or more")
         if not self.learning_rate > 0:
             raise ValueError("learning_rate must be positive")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError("beta1 and beta2 must lie in 0..1")
+        for name in ("weight_decay", "clip_norm", "warmup_steps", "decay_from", "first_step"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more")
 
     def moves(self, step: int) -> bool:
         """Whether it moves in this step."""

@@ -27,6 +27,7 @@ from contrafact.harmonizers.jazz_neural._outline import (
 )
 from contrafact.harmonizers.jazz_neural._simplify import LEVELS, Plainness, plain
 from contrafact.harmonizers.jazz_neural._vocabulary import QUALITIES, SILENCE, SIZE, steps
+from contrafact.nn.tensors import beside
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Listening, Networks, Player
 
@@ -300,7 +301,7 @@ def surprises(network: nn.Module, split: Split) -> dict[str, float]:
             outline = plain(song.outline, song.roots, song.qualities, level, np.random.default_rng(0))
             targets = chords(song.roots, song.qualities)[:LISTENED]
             made.append(padded(example(outline.cut(0, LISTENED), song.corpus, targets), LISTENED))
-        batch = {k: torch.from_numpy(np.stack([arrays[k] for arrays in made])) for k in made[0]}
+        batch = {k: beside(network, np.stack([arrays[k] for arrays in made])) for k in made[0]}
         told[name] = float(surprise(network, batch))
     return told
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from contrafact.errors import InputError
 from contrafact.nn.recurrent import forgotten, stepped
+from contrafact.nn.tensors import beside
 from contrafact.players._pianist import looks
 from contrafact.players._pianist.echoes import ECHOES
 from contrafact.players._pianist.features import (
@@ -276,9 +277,9 @@ def surprise(network: Keyboard, take: Take) -> tuple[float, float, float, int, i
     """Sums of negative log-likelihood over a song, in nats: notes, lengths, velocities; slots and notes."""
     found = example(take, 0, len(take.course), 0, network.echoes is not None)
     found["rows"][:, list(SHAPE)] = 0
-    given = {key: torch.from_numpy(array)[None] for key, array in found.items()}
-    inside = torch.ones(1, len(take.course))
-    notes, lengths, velocities = surprises_of(network, **given, inside=inside)
+    found["inside"] = np.ones(len(take.course), np.float32)
+    given = {key: beside(network, array)[None] for key, array in found.items()}
+    notes, lengths, velocities = surprises_of(network, **given)
     return float(notes.sum()), float(lengths.sum()), float(velocities.sum()), len(notes), len(lengths)
 
 

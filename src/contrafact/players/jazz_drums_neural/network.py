@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
 from contrafact.nn.recurrent import forgotten, stepped
+from contrafact.nn.tensors import beside
 from contrafact.players._recurrent import VELOCITIES, VELOCITY_STEP
 from contrafact.players.jazz_drums_neural import Config, _corpus
 from contrafact.players.jazz_drums_neural._features import (
@@ -241,7 +242,9 @@ def touched(
 def chained(scores: Tensor, hits: Tensor) -> Tensor:
     """Score of each voice after those before it: scores (..., `HITS`) and hits (..., `COUNT`) -> (..., `COUNT`)."""
     added = scores[..., COUNT:] * hits[..., EARLIER]
-    out: Tensor = scores[..., :COUNT] + torch.zeros_like(hits).index_add(-1, torch.from_numpy(LATER), added)
+    out: Tensor = scores[..., :COUNT] + torch.zeros_like(hits).index_add(
+        -1, torch.from_numpy(LATER).to(hits.device), added
+    )
     return out
 
 
@@ -319,7 +322,7 @@ def surprise(network: JazzDrums, take: Encoded) -> tuple[float, float, float, in
     rows = take.rows.copy()
     rows[:, list(SHAPE)] = 0
     arrays = (rows, take.features, take.velocities, take.lates, np.ones(len(rows), dtype=np.float32))
-    found = surprises_of(network, *(torch.from_numpy(a)[None] for a in arrays))
+    found = surprises_of(network, *(beside(network, a)[None] for a in arrays))
     hits, loud, late = (float(x.sum()) for x in found)
     return hits, loud, late, len(found[1])
 

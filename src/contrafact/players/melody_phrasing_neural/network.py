@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
 from contrafact.nn.recurrent import stepped
+from contrafact.nn.tensors import beside
 from contrafact.players._recurrent import VELOCITIES, VELOCITY_STEP
 from contrafact.players.melody_phrasing_neural import Config, _corpus
 from contrafact.players.melody_phrasing_neural._features import (
@@ -322,9 +323,8 @@ def surprises(network: nn.Module, lines: Sequence[Encoded]) -> dict[str, float]:
     if not lines:
         raise InputError("SOLOS_NONE", "There are no solos to listen to.", "Check CONTRAFACT_DATA.")
     found: dict[str, list[Tensor]] = {name: [] for name in PART_NAMES}
-    device = next(network.parameters()).device
     for line in lines:
-        given = {key: torch.from_numpy(array)[None].to(device) for key, array in arrays(line).items()}
+        given = {key: beside(network, array)[None] for key, array in arrays(line).items()}
         for name, values in surprises_of(network, **given).items():
             found[name].append(values)
     means = {name: float(torch.cat(values).mean()) for name, values in found.items()}

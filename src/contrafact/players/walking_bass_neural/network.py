@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from contrafact.data.corpus import Split
 from contrafact.errors import InputError
 from contrafact.nn.recurrent import stepped
+from contrafact.nn.tensors import beside
 from contrafact.players._bass import HIGHEST, LOWEST
 from contrafact.players._changes import UNKNOWN
 from contrafact.players.walking_bass_neural import Config, _corpus
@@ -261,8 +262,8 @@ def surprises(network: nn.Module, lines: tuple[Encoded, ...]) -> dict[str, float
 @torch.no_grad()
 def surprise(network: nn.Module, line: Encoded) -> NDArray[np.float64]:
     """Negative log-likelihood of each known note of a line, in nats."""
-    answers = network(torch.from_numpy(line.rows)[None])[0]
-    found = scores(answers, torch.from_numpy(places(line.targets))).log_softmax(dim=-1).numpy()
+    answers = network(beside(network, line.rows)[None])[0]
+    found = scores(answers, beside(network, places(line.targets))).log_softmax(dim=-1).cpu().numpy()
     known = np.nonzero(line.pitches != IGNORED)[0]
     return -np.asarray(found[known, line.pitches[known]], dtype=np.float64)
 

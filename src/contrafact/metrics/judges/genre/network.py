@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from contrafact.data import phrases
 from contrafact.metrics.judges.genre import Config
+from contrafact.nn.tensors import beside
 from contrafact.theory.phrases import PITCHES, STEPS, Roll, outer_voices
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Exportable, Game, Listening, Networks, Player
@@ -146,8 +147,7 @@ def make_game(config: Config, training: Training) -> Game:
 def _jazz_share(network: nn.Module, side: str) -> float:
     """Share of held-out phrases that it calls jazz."""
     rolls = outer_voices(phrases.some("jazz_lines" if side == "jazz" else "pop_lines", "valid", LISTENED))
-    device = next(network.parameters()).device
-    logits = network(torch.from_numpy(rolls.astype(np.float32)).to(device))
+    logits = network(beside(network, rolls.astype(np.float32)))
     return float((logits[:, 1] > logits[:, 0]).float().mean())
 
 
