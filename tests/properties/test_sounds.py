@@ -30,6 +30,22 @@ def test_held_out_items_are_never_heard(tmp_path: Path) -> None:
     spectra = np.abs([np.fft.rfft(sounds.crop(np.random.default_rng(seed), 2048)) for seed in range(60)])
     loudest_hz = spectra.argmax(axis=1)[spectra.max(axis=1) > 100] * RATE / 2048
     np.testing.assert_allclose(loudest_hz, 220, atol=8)
+    spectra = np.abs([np.fft.rfft(sounds.crop(np.random.default_rng(seed), 2048, True)) for seed in range(60)])
+    loudest_hz = spectra.argmax(axis=1)[spectra.max(axis=1) > 100] * RATE / 2048
+    np.testing.assert_allclose(loudest_hz, 660, atol=8)
+    assert sounds.held_out == 1
+    with pytest.raises(InputError, match="DATA_FEW"):
+        Sounds(str(tmp_path), RATE, held_out=2)
+
+
+def test_crops_come_with_what_is_known_of_them(tmp_path: Path) -> None:
+    sounds = Sounds(str(tones(tmp_path, RATE)), RATE)
+    assert sounds.values("hz") == ["220", "660"]
+    for seed in range(20):
+        crop, hz = sounds.crop_with(np.random.default_rng(seed), 2048, "hz")
+        spectrum = np.abs(np.fft.rfft(crop))
+        if spectrum.max() > 100:
+            assert spectrum.argmax() * RATE / 2048 == pytest.approx(float(hz), abs=8)
 
 
 def test_short_items_are_followed_by_silence(tmp_path: Path) -> None:

@@ -47,6 +47,26 @@ def test_two_steps(name, tmp_path) -> None:
         assert card.largest_difference <= export.TOLERANCE
 
 
+@pytest.mark.parametrize("name", ["vocos", "deep_griffin_lim", "waveglow"])
+def test_losses_of_what_is_held_out_are_shown(name, tmp_path) -> None:
+    for held_out in (0, 1):
+        run = tmp_path / f"run{held_out}"
+        (tmp_path / str(held_out)).mkdir()
+        method = recipe.load(name).method
+        tiny = TINY[method](tmp_path / str(held_out))
+        shown = ["loop.listen_every=1", f"data.held_out={held_out}"]
+        loaded = recipe.load(name, [*tiny, *SHORT, *shown])
+        loop.train(recipe.find_method(method), loaded, run)
+        lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        (player,) = loaded.players
+        learned = [{key.removeprefix(f"{player}/") for key in line["losses"]} for line in lines if "losses" in line]
+        figures = [line["figures"] for line in lines if "figures" in line]
+        names = {f"held out/{player}/{key}" for key in learned[0]} if held_out else set()
+        assert [set(f) for f in figures] == [names] * 2
+        assert all(math.isfinite(v) for f in figures for v in f.values())
+        assert not held_out or figures[0] != figures[1]
+
+
 @pytest.mark.parametrize(
     ("assignment", "told"),
     [

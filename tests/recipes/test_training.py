@@ -290,9 +290,30 @@ def test_tensorboard_shows_curves_sounds_and_pictures(tmp_path) -> None:
     assert [line["figures"].keys() for line in lines(tmp_path) if "figures" in line] == [{"peak"}] * 2
 
 
-def test_listening_changes_nothing(whole, tmp_path) -> None:
-    train(tmp_path, loop={"listen_every": 1})
-    assert equal(learned(whole), learned(tmp_path))
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_listening_changes_nothing(ema_decay, tmp_path) -> None:
+    for listen_every in (0, 1):
+        train(tmp_path / str(listen_every), loop={"listen_every": listen_every, "ema_decay": ema_decay})
+    assert equal(learned(tmp_path / "0"), learned(tmp_path / "1"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [
+        *((Optimiser, s) for s in ({"clip_norm": -1.0}, {"warmup_steps": -1}, {"first_step": -1}, {"decay_from": -1})),
+        *((Optimiser, s) for s in ({"beta1": 2.0}, {"beta2": -0.1}, {"weight_decay": -1.0}, {"learning_rate": 0.0})),
+        *((Loop, s) for s in ({"listen_every": -1}, {"steps": 0}, {"ema_decay": 1.0}, {"seed": -1})),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(kind, setting) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        kind(**setting)
+
+
+def test_progress_tells_the_rate_of_the_step_that_was_done(tmp_path) -> None:
+    told = []
+    train(tmp_path, tell=told.append, players={"generator": {"learning_rate": 0.4, "warmup_steps": 3}})
+    assert [r.rates["generator"] for r in told] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
 
 
 def test_progress_tells_the_time_left(tmp_path) -> None:
@@ -336,7 +357,9 @@ def test_sources_are_told_where_their_process_learns(device: str) -> None:
             told.append(draws)
             return {}
 
-    accelerator = SimpleNamespace(device=torch.device(device), process_index=1, prepare=lambda network: network)
+    accelerator = SimpleNamespace(
+        device=torch.device(device), process_index=1, prepare_model=lambda network, evaluation_mode: network
+    )
     state = loop.State(toy.make_game(toy.Config(), toy.Training()), {}, recipe.Loop(), torch.device("cpu"))
     loop._Run(made(loop={"seed": 3}), Path(), Source(), state, accelerator, print, [])._batch(7)
     assert told == [Draws(3, 7, 1, device)]

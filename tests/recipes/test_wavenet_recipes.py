@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 pytest.importorskip("accelerate")
 
-from contrafact.training import loop, recipe  # noqa: E402
+from contrafact.errors import SettingsError  # noqa: E402
+from contrafact.training import checkpoint, loop, recipe  # noqa: E402
 from contrafact.training.draws import Draws  # noqa: E402
 from contrafact.training.export import export  # noqa: E402
 from contrafact.vocoders.wavenet import SMALL, TIMBRETRON, Config, Network, build, network  # noqa: E402
@@ -47,6 +48,25 @@ def test_two_steps_on_a_cpu(name, tmp_path):
     features = np.full((1, vocoder.model.network.bins, 2), -3, dtype=np.float32)
     assert np.isfinite(vocoder(features)).all()
     assert vocoder.model.reverse_time == (name == "wavenet_timbretron")
+
+
+def test_styles_are_learned_from_a_fact_of_the_sound(sound, tmp_path):
+    place = [*SHORT, f'data.folder="{sound}"', "data.held_out=0", "loop.tensorboard=false", "loop.listen_every=0"]
+    styled = [*place, "config.network.styles=2", 'data.style="hz"', "loop.steps=3", "loop.ema_decay=0.0"]
+    made, (config, _, data) = settings_of("wavenet_small", *styled)
+    source = network.make_source(config, data)
+    batches = [source.batch(Draws(0, step), 4) for step in range(8)]
+    assert {int(style) for batch in batches for style in batch["style"]} == {0, 1}
+    loop.train(recipe.find_method(made.method), made, tmp_path / "run")
+    found = checkpoint.latest(tmp_path / "run" / loop.CHECKPOINTS)
+    assert found is not None
+    torch.manual_seed(Draws(0, 0).torch_seed("weights"))
+    first = network.make_game(config, network.Training()).networks["wavenet"].state_dict()["styles.weight"]
+    assert (found.tensors["network/wavenet/styles.weight"] != first).any(dim=1).all(), "both vectors learn"
+    for wrong in ("config.network.styles=3", 'data.style="key"', 'data.style=""'):
+        _, (config, _, data) = settings_of("wavenet_small", *styled, wrong)
+        with pytest.raises(SettingsError, match="styles"):
+            network.make_source(config, data)
 
 
 def test_examples_are_codes_with_their_features_reversed_where_asked(sound):

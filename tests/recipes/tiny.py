@@ -12,7 +12,7 @@ from contrafact.data.shards import Item, write_manifest, write_shard
 from contrafact.data.truth import Truth
 from contrafact.theory.phrases import PITCHES, STEPS
 
-SHORT = ["loop.batch_size=2"]
+SHORT = ["loop.batch_size=2", "data.held_out=1"]
 
 
 def tones(folder: Path, sample_rate: int = 22_050, seconds: float = 2.0) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from contrafact.errors import SettingsError
 from contrafact.metrics.sound import evaluate, spectral_convergence_db
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
-from contrafact.vocoders import _cqt_recovery, _phase_recovery
-from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
+from contrafact.vocoders import _cqt_recovery
+from contrafact.vocoders._phase_recovery import Recovery, Rounds, griffin_lim, turned
 from contrafact.vocoders.griffin_lim import fill_spectrum, octaves_above
 
 RATE = 22_050
@@ -45,8 +46,8 @@ def convergence(wanted: np.ndarray, samples: np.ndarray) -> float:
 def test_a_round_is_the_plain_formula(momentum: float) -> None:
     samples = music(0.4)
     wanted = magnitudes(samples)
-    start = _phase_recovery.turned(np.random.default_rng(1).random(wanted.T.shape, dtype=np.float32)) * wanted.T
-    fast = _phase_recovery.Recovery(wanted.T.copy(), 1024, 256, 0, len(samples)).run(start.copy(), Rounds(5, momentum))
+    start = turned(np.random.default_rng(1).random(wanted.T.shape, dtype=np.float32)) * wanted.T
+    fast = Recovery(wanted.T.copy(), 1024, 256, 0, len(samples)).run(start.copy(), Rounds(5, momentum))
     phased, before = start.T.astype(np.complex128), 0.0
     for _ in range(5):
         projected = stft(istft(phased, len(samples), 1024, 256), 1024, 256)
@@ -92,7 +93,7 @@ def test_as_near_as_librosas() -> None:
 def test_true_phases_are_a_fixed_point() -> None:
     samples = music(0.5)
     true = stft(samples, 1024, 256).T.copy()
-    recovery = _phase_recovery.Recovery(np.abs(true), 1024, 256, 0, len(samples))
+    recovery = Recovery(np.abs(true), 1024, 256, 0, len(samples))
     np.testing.assert_allclose(recovery.run(true, Rounds(10)), samples, atol=1e-4)
 
 
@@ -103,14 +104,27 @@ def test_seed_decides_random_starts() -> None:
     assert np.abs(one - other).max() > 1e-3
 
 
-def test_chunks_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("frames", [64, 100])
+def test_chunks_join_without_a_seam(frames: int) -> None:
     samples = music(4.0)
-    whole = convergence(samples, griffin_lim(magnitudes(samples), 1024, 256, Rounds(30)))
-    monkeypatch.setattr(_phase_recovery, "CHUNK_VALUES", 513 * 100)
-    chunked = griffin_lim(magnitudes(samples), 1024, 256, Rounds(30))
-    assert convergence(samples, chunked) < whole + 2
-    error = np.abs(np.abs(stft(chunked[: len(samples)], 1024, 256)) - magnitudes(samples)).sum(axis=0)
-    assert error.max() < 4 * np.sort(error)[-20:].mean()
+    wanted = magnitudes(samples)
+    rounds, lengths = Rounds(30), []
+
+    class Noted(Recovery):
+        def __init__(self, part: np.ndarray, *rest: Any) -> None:
+            lengths.append(len(part))
+            super().__init__(part, *rest)
+
+    whole = griffin_lim(wanted, 1024, 256, rounds)
+    chunked = griffin_lim(wanted, 1024, 256, rounds, recovery=Noted, chunk_values=513 * frames)
+    assert len(lengths) > 3
+    assert max(lengths) == frames
+    assert convergence(samples, chunked) < convergence(samples, whole) + 0.5
+    error, plain = (
+        np.abs(np.abs(stft(made[: len(samples)], 1024, 256)) - wanted).sum(axis=0) for made in (chunked, whole)
+    )
+    for seam in range(frames - 16, len(error) - 16, frames - 16):
+        assert error[seam - 12 : seam + 4].mean() < 1.5 * max(plain[seam - 12 : seam + 4].mean(), plain.mean()), seam
 
 
 @pytest.mark.parametrize(

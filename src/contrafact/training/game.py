@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -28,6 +28,15 @@ class Source(Protocol):
     def batch(self, draws: Draws, size: int) -> Mapping[str, NDArray[Any] | Tensor]:
         """``size`` examples as named arrays or tensors, anywhere or on ``draws.device``; the same for the same draws.
         Called from a thread."""
+        ...
+
+
+@runtime_checkable
+class Examined(Source, Protocol):
+    """Training data of which a part is held out; the players' losses of that part are shown."""
+
+    def held_out(self, draws: Draws, size: int) -> Mapping[str, NDArray[Any] | Tensor]:
+        """As `batch`, from what no batch has; empty where nothing is held out."""
         ...
 
 

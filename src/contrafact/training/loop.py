@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from contrafact.files import output_error, write_text
 from contrafact.training import checkpoint
 from contrafact.training.checkpoint import Checkpoint
 from contrafact.training.draws import Draws
-from contrafact.training.game import Batch, Source
+from contrafact.training.game import Batch, Examined, Listening, Source
 from contrafact.training.logs import Logs, Report
 from contrafact.training.recipe import Loop, Method, Recipe, refuse_changes, resolved, settings
 from contrafact.training.state import State, parameters
@@ -136,7 +136,7 @@ class _Run:
                     raise
                 step += 1
                 if logs and (step % loop.log_every == 0 or step == loop.steps):
-                    report = tally.report(step, loop.steps, self._rates(step))
+                    report = tally.report(step, loop.steps, self._rates(step - 1))
                     logs.report(report)
                     self._tell(report)
                     tally = _Tally()
@@ -151,8 +151,6 @@ class _Run:
             ahead.shutdown(cancel_futures=True)
             if logs:
                 logs.close()
-        if saved < step:
-            self._save(step)
         return self._run / CHECKPOINTS / f"{checkpoint.PREFIX}{step:09d}.safetensors"
 
     def _batch(self, step: int) -> Batch:
@@ -218,17 +216,30 @@ class _Run:
     def _listen(self, logs: Logs, step: int) -> None:
         """Show what the averaged networks do; nothing about the training depends on it."""
         game = self._state.game
-        if game.listen is None:
-            return
         last = {name: {k: t.clone() for k, t in game.networks[name].state_dict().items()} for name in game.result}
         for name, average in self._state.averages.items():
             game.networks[name].load_state_dict(average)
-        for name in game.result:
-            game.networks[name].eval()
+        for network in game.networks.values():
+            network.eval()
         with torch.no_grad():
-            logs.heard(game.listen({name: game.networks[name] for name in game.result}), step)
+            shown = game.listen({name: game.networks[name] for name in game.result}) if game.listen else Listening()
+            logs.heard(replace(shown, figures={**shown.figures, **self._examined()}), step)
         for name, weights in last.items():
             game.networks[name].load_state_dict(weights)
+
+    def _examined(self) -> dict[str, float]:
+        """All losses of what nothing is learned from, the same examples every time."""
+        draws = Draws(self._loop.seed, 0, device=str(self._accelerator.device))
+        if not isinstance(self._source, Examined) or not (given := self._source.held_out(draws, self._loop.batch_size)):
+            return {}
+        batch, game = _tensors(given, 0, self._accelerator.device), self._state.game
+        found: dict[str, float] = {}
+        for name, player in game.players.items():
+            torch.manual_seed(draws.torch_seed(name))
+            with self._accelerator.autocast():
+                losses = player.play(game.networks, batch)
+            found |= {f"held out/{name}/{key}": float(loss) for key, loss in losses.items()}
+        return found
 
     def _save(self, step: int) -> None:
         """All processes have the same state between steps, so nobody waits: one may have been stopped elsewhere."""

@@ -52,7 +52,7 @@ class Data:
             under "noise" of -6 to 12 dB, as in the paper.
         windows: of the transforms in samples, one drawn for each step; their hops are in the representation's
             proportion. Empty for the representation's own.
-        held_out: items at the end of the collection that are not learned from.
+        held_out: items at the end of the collection that are not learned from; their losses are shown.
     """
 
     folder: str = ""
@@ -108,14 +108,21 @@ class Crops:
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
         """``magnitudes`` (size, K, F), ``spectra`` and ``start``, complex; the magnitudes' mean square is 1."""
+        return self._examples(draws, size, held_out=False)
+
+    def held_out(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
+        """Likewise, of what is held out."""
+        return self._examples(draws, size if self._sounds.held_out else 0, held_out=True)
+
+    def _examples(self, draws: Draws, size: int, held_out: bool) -> dict[str, NDArray[Any]]:
         windows = self._data.windows or (self._config.representation.window_samples,)
         config = with_window(self._config, int(draws.generator("window").choice(windows)))
-        made = [self._example(draws.generator(slot), config.representation) for slot in range(size)]
-        return {name: np.stack([example[name] for example in made]) for name in made[0]}
+        made = [self._example(draws.generator(slot), config.representation, held_out) for slot in range(size)]
+        return {name: np.stack([example[name] for example in made]) for name in made[0]} if made else {}
 
-    def _example(self, draw: np.random.Generator, want: Representation) -> dict[str, NDArray[Any]]:
+    def _example(self, draw: np.random.Generator, want: Representation, held_out: bool) -> dict[str, NDArray[Any]]:
         window, hop, frames = want.window_samples, want.hop_samples, self._data.frames
-        sound = self._sounds.crop(draw, frames * hop)
+        sound = self._sounds.crop(draw, frames * hop, held_out)
         spectra = stft(sound, window, hop)[:, :frames].astype(np.complex64)
         spectra /= max(float(np.sqrt(np.mean(np.abs(spectra) ** 2))), 1e-6)
         magnitudes = np.ascontiguousarray(np.abs(spectra))

@@ -47,7 +47,7 @@ class Data:
         folder: of prepared sound; "" takes the environment's ``CONTRAFACT_SOUNDS``.
         frames: of a training example.
         augment: equalize, saturate, add noise and change the level at random.
-        held_out: items at the end of the collection that are not learned from.
+        held_out: items at the end of the collection that are not learned from; their losses are shown.
     """
 
     folder: str = ""
@@ -145,7 +145,14 @@ class Crops:
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
         """Crops of ``frames`` frames: wave (B, time) and log_mel (B, bins, F)."""
-        waves = [self._wave(draws.generator(slot)) for slot in range(size)]
+        return self._examples([self._wave(draws.generator(slot)) for slot in range(size)])
+
+    def held_out(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
+        """Likewise, of what is held out and as it is."""
+        count, length = size if self._sounds.held_out else 0, self._data.frames * self._config.hop_samples
+        return self._examples([self._sounds.crop(draws.generator(k), length, held_out=True) for k in range(count)])
+
+    def _examples(self, waves: list[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
         if not waves:
             return {}
         wave = np.stack(waves)

@@ -43,7 +43,7 @@ class Data:
     Attributes:
         folder: of prepared sound; "" takes the environment's ``CONTRAFACT_SOUNDS``.
         frames: of a training example.
-        held_out: items at the end of the collection that are not learned from.
+        held_out: items at the end of the collection that are not learned from; their losses are shown.
     """
 
     folder: str = ""
@@ -200,8 +200,15 @@ class Crops:
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
         """``samples`` (size, frames * hop_samples) and ``features`` (size, bins, frames)."""
+        return self._examples(draws, size, held_out=False)
+
+    def held_out(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
+        """Likewise, of what is held out."""
+        return self._examples(draws, size, held_out=True) if self._sounds.held_out else {}
+
+    def _examples(self, draws: Draws, size: int, held_out: bool) -> dict[str, NDArray[Any]]:
         length = self._data.frames * self._want.hop_samples
-        samples = np.stack([self._sounds.crop(draws.generator(slot), length) for slot in range(size)])
+        samples = np.stack([self._sounds.crop(draws.generator(slot), length, held_out) for slot in range(size)])
         features = self._want.analyse(Audio(samples, self._want.sample_rate))[:, :, : self._data.frames]
         return {"samples": samples, "features": np.ascontiguousarray(features)}
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from contrafact.audio import Audio
 from contrafact.data.sounds import Sounds
 from contrafact.dsp import mu_law
+from contrafact.errors import SettingsError
 from contrafact.nn.wavenet import Upsampler, WaveNetStack
 from contrafact.training.draws import Draws
 from contrafact.training.game import Batch, Game, Networks, Player
@@ -103,32 +104,57 @@ class Data:
         folder: of prepared sound; "" takes the environment's ``CONTRAFACT_SOUNDS``.
         frames: of a training example, besides those that only fill the receptive field.
         quietest_db: lowest of the random gains that examples get; the highest is 0.
-        held_out: items at the end of the collection that are not learned from.
+        held_out: items at the end of the collection that are not learned from; their losses are shown.
+        style: fact of the items by whose values, in alphabetical order, the network's styles are numbered, such as
+            "corpus" or "genre"; for a network of several styles.
     """
 
     folder: str = ""
     frames: int = 32
     quietest_db: float = -12.0
     held_out: int = 8
+    style: str = ""
 
 
 class Crops:
-    """Crops of rendered music as codes, with their features."""
+    """Crops of rendered music as codes, with their features and style.
+
+    Raises:
+        SettingsError: SETTING_VALUE, the network has not as many styles as the items have.
+        As `Sounds`.
+    """
 
     def __init__(self, config: Config, data: Data) -> None:
         self._sounds = Sounds(data.folder, config.network.representation.sample_rate, data.held_out)
         self._network, self._data, self._reversed = config.network, data, config.reverse_time
+        self._styles = self._sounds.values(data.style) if data.style else []
+        if len(self._styles) != self._network.styles:
+            told = f"{data.style!r} has the values {', '.join(self._styles)}" if data.style else "data.style is not set"
+            raise SettingsError(
+                "SETTING_VALUE",
+                f"The network has {self._network.styles} styles, but {told}.",
+                "Set config.network.styles to the number of values, and data.style to a fact of the prepared sound.",
+            )
 
     def batch(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
-        """``codes`` (size, time) and ``features`` (size, bins, frames); first comes what fills the receptive field."""
-        made = [self._example(draws.generator(slot)) for slot in range(size)]
+        """``codes`` (size, time), ``features`` (size, bins, frames) and ``style`` (size,), where the network has them;
+        first comes what fills the receptive field."""
+        return self._examples(draws, size, held_out=False)
+
+    def held_out(self, draws: Draws, size: int) -> dict[str, NDArray[Any]]:
+        """Likewise, of what is held out."""
+        return self._examples(draws, size if self._sounds.held_out else 0, held_out=True)
+
+    def _examples(self, draws: Draws, size: int, held_out: bool) -> dict[str, NDArray[Any]]:
+        made = [self._example(draws.generator(slot), held_out) for slot in range(size)]
         return {name: np.stack([example[name] for example in made]) for name in made[0]} if made else {}
 
-    def _example(self, draw: np.random.Generator) -> dict[str, NDArray[Any]]:
+    def _example(self, draw: np.random.Generator, held_out: bool) -> dict[str, NDArray[Any]]:
         frames = self._data.frames + skipped_frames(self._network)
-        wave = self._sounds.crop(draw, frames * self._network.hop_samples)
+        wave, style = self._sounds.crop_with(draw, frames * self._network.hop_samples, self._data.style, held_out)
         wave = wave * np.float32(10 ** (draw.uniform(self._data.quietest_db, 0) / 20))
-        return example(self._network, wave, self._reversed)
+        made = example(self._network, wave, self._reversed)
+        return made | {"style": np.array(self._styles.index(style))} if self._styles else made
 
 
 def example(network: Network, wave: NDArray[np.float32], reverse_time: bool = False) -> dict[str, NDArray[Any]]:
@@ -158,6 +184,6 @@ def make_game(config: Config, training: Training) -> Game:
 
     def play(networks: Networks, batch: Batch) -> dict[str, Tensor]:
         player: WaveNet = networks["wavenet"]  # type: ignore[assignment]
-        return {"code": player.loss(batch["codes"], batch.get("features"), skipped=skipped)}
+        return {"code": player.loss(batch["codes"], batch.get("features"), batch.get("style"), skipped)}
 
     return Game({"wavenet": network}, {"wavenet": Player(("wavenet",), play, {"code": training.code})}, ("wavenet",))
