@@ -27,6 +27,8 @@ _HEADS = {48: ("whole", 0), 36: ("half", 1), 24: ("half", 0), 18: ("quarter", 1)
     8: ("quarter", 0),
     4: ("eighth", 0),
 }
+_FLAGS = {"eighth": 1, "16th": 2, "32nd": 3}
+_ALTERS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 _HALVED = {"whole": "half", "half": "quarter", "quarter": "eighth", "eighth": "16th", "16th": "32nd"}
 _TRIPLET_LENGTHS = (4, 8)
 _KINDS = {
@@ -48,6 +50,39 @@ _DRUM_STAFF = {
 }  # fmt: skip
 
 
+class _Spelling:
+    """How a staff spells pitches in a key, and which accidentals it needs; measures come in order."""
+
+    def __init__(self, key: str) -> None:
+        self._key, count = key, fifths(key)
+        steps = "FCGDAEB"[:count] if count >= 0 else "BEADGCF"[:-count]
+        self._signature = dict.fromkeys(steps, 1 if count > 0 else -1)
+        self._here: dict[tuple[str, int], int] = {}
+        self._before: dict[tuple[str, int], int] = {}
+        self._held: dict[tuple[str, int], int] = {}
+
+    def begin_measure(self) -> None:
+        """Accidentals hold within their measure, and the next one may have to remind of it."""
+        self._before, self._here, self._held = {**self._held, **self._here}, {}, {}
+
+    def of(self, pitch: int) -> tuple[str, int]:
+        """Step and alteration of a MIDI pitch."""
+        name = spell(pitch, self._key)
+        return name[0], name.count("#") - name.count("b")
+
+    def hold(self, step: str, octave: int, alter: int) -> None:
+        """A head is tied to the one before, over the bar line without its accidental."""
+        self._held[step, octave] = alter
+
+    def accidental(self, step: str, octave: int, alter: int) -> str:
+        """What stands before a head, or "" where signature and measure say it already."""
+        place, usual = (step, octave), self._signature.get(step, 0)
+        others = {before.get(place, usual) for before in (self._before, self._held)}
+        read = {self._here[place]} if place in self._here else {usual, *others}
+        self._here[place] = alter
+        return "" if read == {alter} else _ALTERS[alter]
+
+
 @dataclass(frozen=True)
 class _Voice:
     """One written part: its staves from the upper down, each all its measures, and how to show them."""
@@ -62,7 +97,7 @@ def write_leadsheet(sheet: LeadSheet, path: Path, title: str) -> None:
     """Write melody, chord symbols, form and metre as a lead sheet."""
     notes = [Note(n.onset_s, n.duration_s, n.pitch, 80) for n in sheet.melody]
     grid, beat_type = _written_grid(sheet)
-    voices = [_Voice("Melody", 0, False, (engrave(notes, grid, sheet.duration_s),))]
+    voices = [_Voice("Melody", 0, False, (engrave(notes, grid, sheet.duration_s, is_tune=True),))]
     _save(_document(title, voices, sheet, grid, beat_type), path)
 
 
@@ -145,7 +180,7 @@ def _declare(parts: ET.Element, identity: str, voice: _Voice) -> None:
 def _write_measures(
     part: ET.Element, identity: str, voice: _Voice, sheet: LeadSheet, grid: BeatGrid, beat_type: int, *, leading: bool
 ) -> None:
-    metre = 0
+    metre, spellings = 0, [_Spelling(sheet.key) for _ in voice.staves]
     chords, sections = list(sheet.chords), list(sheet.sections)
     has_pickup = len(voice.staves[0]) > 1 and voice.staves[0][0].beats < grid.beats_per_bar
     for place, measure in enumerate(voice.staves[0]):
@@ -162,12 +197,15 @@ def _write_measures(
         for staff, measures in enumerate(voice.staves, start=1):
             if staff > 1:
                 _add(_add(node, "backup"), "duration", measure.beats * TICKS)
-            for event in measures[place].events:
+            events = measures[place].events
+            spelling = spellings[staff - 1]
+            spelling.begin_measure()
+            for event, beams in zip(events, _beams(events, beat_type), strict=True):
                 while marks and marks[0][0] < event.start + event.length:
                     tick, mark = marks.pop(0)
                     _mark(node, mark, tick - event.start)
                 for i, pitch in enumerate(event.pitches or (None,)):
-                    _note(node, event, pitch, i > 0, identity, voice, staff, sheet.key, beat_type)
+                    _note(node, event, pitch, beams if i == 0 else None, identity, voice, staff, spelling, beat_type)
 
 
 def _attributes(node: ET.Element, voice: _Voice, key: str, beats: int, beat_type: int, *, first: bool) -> None:
@@ -227,6 +265,8 @@ def _marks(
             tick = round((float(grid.beat_at(waiting[0].start_s)) - measure.first_beat) * TICKS)
             if tick >= measure.beats * TICKS - 1:
                 break
+            if waiting is chords and found and isinstance(found[-1][1], Chord) and found[-1][0] == max(tick, 0):
+                found.pop()  # it lasted less than half a tick, or ended before the first beat
             found.append((max(tick, 0), waiting.pop(0)))
     return sorted(found, key=lambda mark: mark[0])
 
@@ -267,15 +307,16 @@ def _note(
     node: ET.Element,
     event: Written,
     pitch: int | None,
-    is_chord: bool,
+    beams: list[str] | None,
     identity: str,
     voice: _Voice,
     staff: int,
-    key: str,
+    spelling: _Spelling,
     beat_type: int,
 ) -> None:
-    note = _add(node, "note")
-    if is_chord:
+    """One head; ``beams`` by level, or None where it belongs to the chord of the head before."""
+    note, accidental = _add(node, "note"), ""
+    if beams is None:
         _add(note, "chord")
     if pitch is None:
         _add(note, "rest")
@@ -285,7 +326,7 @@ def _note(
         _add(unpitched, "display-step", step)
         _add(unpitched, "display-octave", octave)
     else:
-        _pitch(note, pitch, key)
+        accidental = _pitch(note, pitch, spelling, is_tied=event.tied_to_previous)
     _add(note, "duration", event.length)
     ties = [
         kind
@@ -297,36 +338,72 @@ def _note(
     if voice.is_drums and pitch is not None:
         _add(note, "instrument", id=f"{identity}-I{pitch}")
     _add(note, "voice", 4 * staff - 3)
-    _head(note, event.length, beat_type)
+    _head(note, event.length, beat_type, accidental)
     if voice.is_drums and pitch is not None and head:
         _add(note, "notehead", head)
     if len(voice.staves) > 1:
         _add(note, "staff", staff)
+    for level, beam in enumerate(beams or (), start=1):
+        _add(note, "beam", beam, number=str(level))
     if ties:
         notations = _add(note, "notations")
         for kind in ties:
             _add(notations, "tied", type=kind)
 
 
-def _head(note: ET.Element, length: int, beat_type: int) -> None:
-    name, dots = _HEADS[length]
-    _add(note, "type", _HALVED[name] if beat_type == 8 else name)
+def _head(note: ET.Element, length: int, beat_type: int, accidental: str) -> None:
+    _, dots = _HEADS[length]
+    _add(note, "type", _type(length, beat_type))
     for _ in range(dots):
         _add(note, "dot")
+    if accidental:
+        _add(note, "accidental", accidental)
     if length in _TRIPLET_LENGTHS:
         ratio = _add(note, "time-modification")
         _add(ratio, "actual-notes", 3)
         _add(ratio, "normal-notes", 2)
 
 
-def _pitch(note: ET.Element, pitch: int, key: str) -> None:
-    name = spell(pitch, key)
-    alter = name.count("#") - name.count("b")
+def _type(length: int, beat_type: int) -> str:
+    name, _ = _HEADS[length]
+    return _HALVED[name] if beat_type == 8 else name
+
+
+def _beams(events: Sequence[Written], beat_type: int) -> list[list[str]]:
+    """For each event of a measure its beams by level: flagged notes in a row are joined within a beat, in eighths
+    within three."""
+    group_ticks = TICKS if beat_type == 4 else 3 * TICKS
+    flags = [_FLAGS.get(_type(e.length, beat_type), 0) if e.pitches else 0 for e in events]
+    group = [e.start // group_ticks for e in events]
+
+    def joined(a: int, b: int, level: int) -> bool:
+        return min(a, b) >= 0 and max(a, b) < len(events) and group[a] == group[b] and min(flags[a], flags[b]) >= level
+
+    beams: list[list[str]] = []
+    for i, count in enumerate(flags):
+        is_alone = not joined(i - 1, i, 1) and not joined(i, i + 1, 1)
+        beams.append([])
+        for level in range(1, 1 if is_alone else count + 1):
+            before, after = joined(i - 1, i, level), joined(i, i + 1, level)
+            hook = "backward hook" if joined(i - 1, i, 1) else "forward hook"
+            names = {(True, True): "continue", (True, False): "end", (False, True): "begin"}
+            beams[-1].append(names.get((before, after), hook))
+    return beams
+
+
+def _pitch(note: ET.Element, pitch: int, spelling: _Spelling, *, is_tied: bool) -> str:
+    """Write a pitch; the accidental that stands before its head, or ""."""
+    step, alter = spelling.of(pitch)
+    octave = (pitch - alter) // 12 - 1
     node = _add(note, "pitch")
-    _add(node, "step", name[0])
+    _add(node, "step", step)
     if alter:
         _add(node, "alter", alter)
-    _add(node, "octave", (pitch - alter) // 12 - 1)
+    _add(node, "octave", octave)
+    if is_tied:
+        spelling.hold(step, octave, alter)
+        return ""
+    return spelling.accidental(step, octave, alter)
 
 
 def _spelled(node: ET.Element, prefix: str, name: str) -> None:

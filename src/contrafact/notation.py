@@ -60,7 +60,9 @@ def bar_spans(grid: BeatGrid, end_s: float) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in zip(starts, ends, strict=True)]
 
 
-def engrave(notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: bool = False) -> list[Measure]:
+def engrave(
+    notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: bool = False, is_tune: bool = False
+) -> list[Measure]:
     """Write ``notes`` down as measures without gaps, one voice, chords where notes start together.
 
     Args:
@@ -68,8 +70,13 @@ def engrave(notes: Sequence[Note], grid: BeatGrid, end_s: float, *, percussion: 
         grid: the beats they were played on.
         end_s: end of the song in seconds.
         percussion: lengths mean nothing; a stroke fills the time to the next one, within its beat.
+        is_tune: no two notes are meant to start together; where two come to one place, the longer is written.
     """
-    return _into_measures(_placed(notes, grid), bar_spans(grid, end_s), percussion=percussion)
+    placed = _placed(notes, grid)
+    if is_tune:
+        longest = {onset: (end, pitch) for onset, end, pitch in sorted(placed, key=lambda note: note[1])}
+        placed = [(onset, end, pitch) for onset, (end, pitch) in longest.items()]
+    return _into_measures(placed, bar_spans(grid, end_s), percussion=percussion)
 
 
 def engrave_hands(notes: Sequence[Note], grid: BeatGrid, end_s: float) -> tuple[list[Measure], list[Measure]]:

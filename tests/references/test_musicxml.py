@@ -1,5 +1,6 @@
 """What we write as MusicXML, music21 reads back: same pitches, same places, full bars."""
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -172,6 +173,64 @@ def test_melody_and_chords_are_spelled_alike(tmp_path, key, names):
     assert [n.nameWithOctave for n in score.recurse().notes if n.isNote] == names
     harmonies = list(score.recurse().getElementsByClass("ChordSymbol"))
     assert [h.root().name for h in harmonies] == [p.name for p in pitches]
+
+
+def heads(path: Path) -> list[ElementTree.Element]:
+    return [n for n in ElementTree.parse(path).iter("note") if n.find("rest") is None]
+
+
+@pytest.mark.parametrize("key", ["F:maj", "D:min", "E:maj", "Ab:maj", "C:maj", "C#:min", "N"])
+def test_accidentals_stand_where_music21_would_put_them(tmp_path, key):
+    draw = np.random.default_rng(0)
+    starts = np.cumsum(draw.choice([0.25, 0.5, 1.0, 1.5, 3.0], 80)) * BEAT_S
+    pitches = 60 + draw.integers(0, 12, 80)
+    tune = [MelodyNote(float(a), float(b - a), int(p)) for a, b, p in zip(starts, starts[1:], pitches, strict=False)]
+    write_leadsheet(sheet(bars=int(starts[-1] / BEAT_S) // 4 + 2, melody=tune, key=key), tmp_path / "x.musicxml", "x")
+    ours = [head.findtext("accidental") for head in heads(tmp_path / "x.musicxml") if head.find("tie") is None]
+    part = read(tmp_path / "x.musicxml").parts[0]
+    notes = [n for n in part.recurse().notes if not is_symbol(n)]
+    for note in notes:
+        if note.pitch.accidental is not None:
+            note.pitch.accidental.displayStatus = None
+    part.makeAccidentals(inPlace=True, overrideStatus=True, cautionaryNotImmediateRepeat=False)
+    free = [n.pitch.accidental for n in notes if n.tie is None]
+    theirs = [a.name if a is not None and a.displayStatus else None for a in free]
+    assert ours == theirs
+    assert sum(name is not None for name in ours) > 10
+
+
+def test_an_accidental_is_told_anew_behind_a_tie_over_the_bar_line(tmp_path):
+    tune = [(3.0, 2.0, 66), (5.0, 1.0, 66), (6.0, 1.0, 66), (7.0, 1.0, 65), (8.0, 1.0, 65), (9.0, 1.0, 65)]
+    melody = [MelodyNote(at * BEAT_S, length * BEAT_S, pitch) for at, length, pitch in tune]
+    write_leadsheet(sheet(melody=melody, key="C:maj"), tmp_path / "x.musicxml", "x")
+    told = [head.findtext("accidental") for head in heads(tmp_path / "x.musicxml")]
+    assert told == ["sharp", None, "sharp", None, "natural", None, None]
+
+
+def test_flagged_notes_are_joined_within_a_beat(tmp_path):
+    lengths = [0.5, 0.5, 0.25, 0.5, 0.25, 0.25, 0.75, 1 / 3, 1 / 3, 1 / 3, 0.5, 1.0, 0.5]
+    at = np.cumsum([0, *lengths])
+    tune = [MelodyNote(float(a) * BEAT_S, length * BEAT_S, 72) for a, length in zip(at, lengths, strict=False)]
+    write_leadsheet(sheet(bars=2, melody=tune), tmp_path / "x.musicxml", "x")
+    found = [[b.text for b in head.findall("beam")] for head in heads(tmp_path / "x.musicxml")]
+    eighths, syncopated = [["begin"], ["end"]], [["begin", "forward hook"], ["continue"], ["end", "backward hook"]]
+    dotted, triplet = [["begin", "forward hook"], ["end"]], [["begin"], ["continue"], ["end"]]
+    across = [*eighths, *eighths]  # an eighth, a quarter across the beat, an eighth
+    assert found == [*eighths, *syncopated, *dotted, *triplet, *across]
+
+
+def test_a_tune_has_one_note_at_a_time(tmp_path):
+    """Where two come so close that they would be written on one place, the longer stays."""
+    tune = [MelodyNote(0.0, 0.5, 60), MelodyNote(0.5, 0.03, 66), MelodyNote(0.53, 0.47, 67), MelodyNote(1.0, 1.0, 69)]
+    write_leadsheet(sheet(melody=tune), tmp_path / "x.musicxml", "x")
+    assert heard(read(tmp_path / "x.musicxml").parts[0]) == [(60, 0.0, 1.0), (67, 1.0, 1.0), (69, 2.0, 2.0)]
+
+
+def test_a_chord_that_ends_before_the_first_beat_leaves_its_place_to_the_next(tmp_path):
+    late = replace(sheet(chords=[Chord(0, 0.2, "N"), Chord(0.2, 8, "F:maj")]), beats_s=0.2 + np.arange(16) * BEAT_S)
+    write_leadsheet(replace(late, downbeats_s=late.beats_s[::4]), tmp_path / "x.musicxml", "x")
+    harmonies = list(ElementTree.parse(tmp_path / "x.musicxml").iter("harmony"))
+    assert [h.findtext("root/root-step") for h in harmonies] == ["F"]
 
 
 def test_the_bass_of_a_chord_is_its_degree(tmp_path):
