@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,41 @@ def test_a_recipe_states_only_what_differs() -> None:
     assert faithful.players["vocoder"].clip_norm == base.players["vocoder"].clip_norm == 1.0
     assert faithful.players["vocoder"].learning_rate == 5e-4
     assert faithful.loop.keep == base.loop.keep
+
+
+def leaves(values: dict, *above: str) -> list[tuple[str, ...]]:
+    """Paths of all settings in tables."""
+    found = []
+    for key, value in values.items():
+        found += leaves(value, *above, key) if isinstance(value, dict) else [(*above, key)] * bool(above)
+    return found
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_no_setting_of_a_recipe_is_what_it_would_be_without(name, monkeypatch) -> None:
+    read = recipe._read
+    method = recipe.find_method(recipe.load(name).method)
+
+    def meaning() -> tuple | None:
+        loaded = recipe.load(name)
+        with suppress(SettingsError):  # what does not fit without it
+            return loaded.loop, loaded.players, recipe.settings(loaded, method)
+        return None
+
+    whole = meaning()
+    for path in leaves(read(name)):
+
+        def without(asked: str, path: tuple[str, ...] = path) -> dict:
+            values = read(asked)
+            if asked == name:
+                table = values
+                for key in path[:-1]:
+                    table = table[key]
+                del table[path[-1]]
+            return values
+
+        monkeypatch.setattr(recipe, "_read", without)
+        assert meaning() != whole, f"{'.'.join(path)} says what holds anyway"
 
 
 def test_a_recipe_that_is_built_on_itself_is_told(tmp_path) -> None:

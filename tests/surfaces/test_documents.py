@@ -4,12 +4,15 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
+from contrafact import weights
 from contrafact.cli import cover
+from contrafact.registry import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +60,7 @@ def test_files_named_in_the_readme_exist():
     assert not [link for link in links if not (ROOT / link).exists()]
 
 
+SHAPES = ("width", "channels", "layers", "depth", "blocks", "critic_width", "carry")
 CARDS = [  # figures of a card, and where the results have them
     ("leadsheet", "44 plain songs, reader mixed", "leadsheet-mixed", ["mean"]),
     ("leadsheet", "44 hard songs, reader mixed", "leadsheet-hard-mixed", ["mean"]),
@@ -95,3 +99,14 @@ def test_the_card_of_deep_griffin_lim_tells_what_the_results_tell():
     }
     assert found
     assert {name: value for name, value in card["metrics"].items() if name != "command"} == found
+
+
+@pytest.mark.parametrize("name", weights.names())
+def test_cards_tell_the_settings_that_come_with_the_weights(name):
+    card = weights.card(name)
+    family, _, method = card.method.partition("/")
+    played = json.loads(json.dumps(asdict(FAMILIES[family].module(method).Config())))
+    if card.config["weights"] != played["weights"] or name == "cyclegan":  # made smaller than the method's default
+        played = {key: value for key, value in played.items() if key not in SHAPES} | {"weights": name}
+        played = {key: value for key, value in played.items() if key in card.config}
+    assert {key: card.config[key] for key in played} == played
