@@ -11,7 +11,7 @@ from pathlib import Path
 
 import contrafact
 from contrafact import cache, weights
-from contrafact.errors import ContrafactError
+from contrafact.errors import ContrafactError, install
 
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "symusic", "pyfluidsynth")
 ENOUGH_BYTES = 3 << 29
@@ -40,7 +40,7 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
-        return Finding(name, False, "not installed", f"Run: pip install {name}")
+        return Finding(name, False, "not installed", install(name))
 
 
 def _network() -> Finding:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from pathlib import Path
+
 
 class ContrafactError(Exception):
     """Something a user can act on; the command line prints it without a traceback.
@@ -40,3 +44,16 @@ class MissingError(ContrafactError):
 
 class TrainingError(ContrafactError):
     """Training cannot go on, or was asked to stop; what was learned so far is kept."""
+
+
+def install(*words: str) -> str:
+    """The next step that installs packages for the Python that runs."""
+    return f"Run: {shlex.join([sys.executable, '-m', 'pip', 'install', *words])}"
+
+
+def install_extra(extra: str) -> str:
+    """The next step that adds an optional part of this package, from the clone that it runs from, if it does."""
+    clone = Path(__file__).resolve().parents[2]
+    if not (clone / "constraints.txt").is_file():
+        return install(f"contrafact[{extra}]")
+    return install("-c", str(clone / "constraints.txt"), "-e", f"{clone}[{extra}]")

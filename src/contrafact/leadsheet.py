@@ -20,6 +20,9 @@ Metre = Literal["4/4", "3/4", "6/8"]
 BEATS_PER_BAR: dict[str, int] = {"4/4": 4, "3/4": 3, "6/8": 2}
 
 
+GUESSED = 0.2  # confidence below which one chord in seven is right (``benchmarks/reader_weights.py``, certainty)
+
+
 @dataclass(frozen=True, slots=True)
 class Chord:
     """A chord over a span of seconds; ``symbol`` in Harte syntax ("C:maj7", "Bb:min/b3"), "N" for none."""
@@ -28,6 +31,11 @@ class Chord:
     end_s: float
     symbol: str
     confidence: float = 1.0
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether its root is more likely wrong than right."""
+        return self.symbol != "N" and self.confidence < GUESSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -94,7 +94,7 @@ class _Voice:
 
 
 def write_leadsheet(sheet: LeadSheet, path: Path, title: str) -> None:
-    """Write melody, chord symbols, form and metre as a lead sheet."""
+    """Write melody, chord symbols, form and metre as a lead sheet; chords that are guesses have a question mark."""
     notes = [Note(n.onset_s, n.duration_s, n.pitch, 80) for n in sheet.melody]
     grid, beat_type = _written_grid(sheet)
     voices = [_Voice("Melody", 0, False, (engrave(notes, grid, sheet.duration_s, is_tune=True),))]
@@ -110,6 +110,7 @@ def write_score(sheet: LeadSheet, score: Score, path: Path, title: str) -> None:
         path: file to write, replaced at once when complete.
         title: shown as the work's title.
     """
+    sheet = replace(sheet, chords=tuple(replace(c, confidence=1.0) for c in sheet.chords))  # what is played is no guess
     grid, beat_type = _written_grid(sheet)
     voices = [_voice(part, grid, sheet.duration_s) for part in score.parts]
     _save(_document(title, voices, sheet, grid, beat_type), path)
@@ -286,7 +287,8 @@ def _mark(node: ET.Element, mark: Chord | Section, offset: int) -> None:
         _spelled(_add(harmony, "root"), "root", symbol["root"])
         kind = symbol["kind"] or ("" if not symbol["degrees"] else "maj")
         text = mark.symbol.partition(":")[2].partition("/")[0].replace("min", "m")
-        _add(harmony, "kind", _KINDS[kind]).set("text", "" if text == "maj" else text)
+        text = ("" if text == "maj" else text) + ("?" if mark.is_guess else "")
+        _add(harmony, "kind", _KINDS[kind]).set("text", text)
         if symbol["bass"]:
             _spelled(_add(harmony, "bass"), "bass", bass_name(mark.symbol))
         for degree in filter(None, (symbol["degrees"] or "").split(",")):

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contrafact.errors import MissingError
+from contrafact.errors import MissingError, install
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -23,13 +23,13 @@ class ModelFile:
         package: import name of the package; it is located, never imported.
         inside: path of the file below the package's folder.
         sha256: hexadecimal digest of the only file that is accepted.
-        install: command that installs the package.
+        install: words by which pip installs the package.
     """
 
     package: str
     inside: str
     sha256: str
-    install: str
+    install: tuple[str, ...]
 
     def locate(self) -> Path:
         """Path of the file, verified.
@@ -40,13 +40,13 @@ class ModelFile:
         path = next((p for p in self._candidates() if p.is_file()), None)
         if path is None:
             raise MissingError(
-                "MODEL_MISSING", f"The model file {self.inside} of {self.package} is not there.", f"Run: {self.install}"
+                "MODEL_MISSING", f"The model file {self.inside} of {self.package} is not there.", install(*self.install)
             )
         if hashlib.sha256(path.read_bytes()).hexdigest() != self.sha256:
             raise MissingError(
                 "MODEL_CHANGED",
                 f"The model file {path} is not the one this version was tested with.",
-                f"Run: {self.install} --force-reinstall",
+                install("--force-reinstall", *self.install),
             )
         return path
 

@@ -158,7 +158,7 @@ def test_each_threshold_decides_which_notes_are_found(settings: dict[str, float]
 
 def test_missing_package_names_the_command() -> None:
     with pytest.raises(MissingError, match="pip install --no-deps absent"):
-        ModelFile("no_such_package_here", "model.onnx", "", "pip install --no-deps absent").locate()
+        ModelFile("no_such_package_here", "model.onnx", "", ("--no-deps", "absent")).locate()
 
 
 def test_another_file_under_the_models_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_another_file_under_the_models_name_is_refused(tmp_path: Path, monkeypat
     (package / "model.onnx").write_bytes(b"not the model")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingError) as error:
-        ModelFile("brings_a_model", "model.onnx", "0" * 64, "pip install brings-a-model").locate()
+        ModelFile("brings_a_model", "model.onnx", "0" * 64, ("brings-a-model",)).locate()
     assert error.value.code == "MODEL_CHANGED"
 
 

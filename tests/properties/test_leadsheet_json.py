@@ -173,6 +173,12 @@ def test_doubts_name_what_is_missing_once() -> None:
     assert len(doubts(replace(sure, confidence=dict.fromkeys(("key", "melody", "chords"), 0.1)))) == 3
     for asked_bpm in (None, 120.0):  # a lead sheet of the user's, a tempo that was asked for
         assert NO_MUSIC not in doubts(replace(sure, confidence=dict.fromkeys(UNSURE, 0.1)), asked_bpm)
+    for length, said in ((0.3, []), (1.5, ["guessed in 40% of the time", "from 1:01 to 1:02"])):
+        chords = [Chord(0, 61, "N"), Chord(61, 61 + length, "C:maj", 0.1), Chord(61 + length, 64, "F:maj", 0.9)]
+        chords += [Chord(64, 67, "G:maj"), Chord(67, 67 + length, "C:min", 0.19), Chord(67 + length, 70, "N", 0.1)]
+        told = doubts(replace(sure, chords=tuple(chords)))
+        assert len(told) == bool(said)
+        assert all(word in told[0] for word in said)
     for jump, said in ((12, 0), (13, 1)):
         two_voices = tuple(MelodyNote(0.2 * k, 0.2, 60 + jump * (k % 5 == 0)) for k in range(20))
         assert sum("two voices" in d for d in doubts(replace(sure, melody=two_voices))) == said

@@ -19,7 +19,7 @@ from contrafact.leadsheets.heuristic import Config
 from contrafact.registry import LEADSHEETS
 from contrafact.report.facts import UNSURE
 from contrafact.score import Part, Score, Transcription
-from contrafact.theory.chords import pitch_class, spell
+from contrafact.theory.chords import parse, pitch_class, spell
 
 RATE = features.SAMPLE_RATE
 Times = NDArray[np.float64]
@@ -271,6 +271,15 @@ def test_a_bass_on_the_third_is_an_inversion() -> None:
     bass = np.zeros(12)
     bass[4] = 1.0
     assert chords.symbol(0, bass, "C:maj") == "C:maj/3"
+
+
+@pytest.mark.parametrize("root", range(12))
+def test_a_suspended_chord_is_named_after_its_bass_where_that_suspends_too(root: int) -> None:
+    for shorthand, bass in (("sus4", 5), ("sus2", 7)):
+        symbol = chords.written(root, shorthand, bass, "C:maj")
+        assert parse(symbol).pitch_classes == parse(f"{spell(root)}:{shorthand}").pitch_classes
+        assert parse(symbol).root == (root + bass) % 12
+    assert chords.written(root, "sus4", 7, "C:maj") == f"{spell(root)}:sus4/5"
 
 
 def test_returning_material_gets_the_same_letter() -> None:

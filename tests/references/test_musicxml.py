@@ -233,6 +233,16 @@ def test_a_chord_that_ends_before_the_first_beat_leaves_its_place_to_the_next(tm
     assert [h.findtext("root/root-step") for h in harmonies] == ["F"]
 
 
+def test_chords_that_are_guesses_have_a_question_mark_in_a_lead_sheet_alone(tmp_path):
+    chords = [Chord(0, 2, "F:maj", 0.1), Chord(2, 4, "D:min7", 0.19), Chord(4, 6, "C:7", 0.2), Chord(6, 8, "N", 0.0)]
+    heard_sheet = sheet(chords=chords)
+    write_leadsheet(heard_sheet, tmp_path / "x.musicxml", "x")
+    write_score(heard_sheet, Score((Part("piano", 0, (Note(0, 1, 60, 80),)),)), tmp_path / "y.musicxml", "y")
+    for name, texts in (("x", ["?", "m7?", "7", "N.C."]), ("y", ["", "m7", "7", "N.C."])):
+        kinds = [k.get("text") for k in ElementTree.parse(tmp_path / f"{name}.musicxml").iter("kind")]
+        assert kinds == texts
+
+
 def test_the_bass_of_a_chord_is_its_degree(tmp_path):
     write_leadsheet(sheet(chords=[Chord(0, 8, "A:maj/3")], key="F:maj"), tmp_path / "x.musicxml", "Tune")
     assert next(iter(read(tmp_path / "x.musicxml").recurse().getElementsByClass("ChordSymbol"))).bass().name == "C#"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import signal
 import socket
 import stat
 import struct
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from contrafact import _parse_audio, decoding, inputs
+from contrafact import _parse_audio, decoding, errors, inputs
 from contrafact.decoding import Source, open_recording
 from contrafact.errors import ContrafactError, InputError, MissingError, OutputError
 from contrafact.midi import is_midi, read_midi
@@ -415,3 +417,13 @@ def test_midi_is_told_by_content(tmp_path: Path) -> None:
 
 def test_signals_are_named() -> None:
     assert str(int(signal.SIGSEGV)) in inputs._last_words(-signal.SIGSEGV, b"")
+
+
+@pytest.mark.parametrize("extra", ["evaluate", "train", "wavenet"])
+def test_who_lacks_an_optional_part_is_told_how_to_install_it(extra: str) -> None:
+    """From the clone that runs, for the Python that runs."""
+    told = shlex.split(errors.install_extra(extra).removeprefix("Run: "))
+    assert told[:4] == [sys.executable, "-m", "pip", "install"]
+    assert Path(told[told.index("-c") + 1]).is_file()
+    clone = Path(told[told.index("-e") + 1].removesuffix(f"[{extra}]"))
+    assert extra in tomllib.loads((clone / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from contrafact.audio import Audio
 from contrafact.dsp.chroma import FRAME_RATE, SAMPLE_RATE, chroma
-from contrafact.errors import MissingError
+from contrafact.errors import MissingError, install_extra
 from contrafact.metrics.other_songs import STEPS, OtherSong, load
 from contrafact.score import BeatGrid, Score
 
@@ -76,9 +76,7 @@ def sung_pitch(audio: Audio) -> NDArray[np.float64]:
     try:
         import librosa
     except ImportError as cause:
-        raise MissingError(
-            "PACKAGE_MISSING", "librosa is not installed.", "Run: pip install 'contrafact[evaluate]'"
-        ) from cause
+        raise MissingError("PACKAGE_MISSING", "librosa is not installed.", install_extra("evaluate")) from cause
     import soxr
 
     mono = soxr.resample(audio.samples.mean(axis=0), audio.sample_rate, PYIN_RATE)

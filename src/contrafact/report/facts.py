@@ -6,10 +6,10 @@ import json
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from contrafact.audio import Audio, Recording
 from contrafact.dsp.loudness import integrated_loudness
 from contrafact.fade import Fade
 from contrafact.files import write_text
-from contrafact.leadsheet import LeadSheet
+from contrafact.leadsheet import Chord, LeadSheet
 from contrafact.leadsheets._parts.beats import tempo_bounds
 from contrafact.metrics import other_songs
 from contrafact.metrics.content import content_figures
@@ -57,6 +57,7 @@ UNSURE = {
     "chords": (0.4, "The chords could not be made out surely."),
     "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }
+GUESSES = 0.1  # share of the chords' time that is guessed, from which on the user is told
 NO_MUSIC = "Neither beat, key nor melody could be made out; this may be no music, and its cover is mostly chance."
 ADVICE = " If you know its tempo, give it with --tempo."
 AUDIBLE_DB = 3.0  # by which a cover sinks with its song before the user is told
@@ -212,8 +213,7 @@ def sinking(fade: Fade | None) -> list[str]:
     """What a user should know about a cover that sinks with its song, where one can hear it."""
     if fade is None or fade.depth_db < AUDIBLE_DB:
         return []
-    minutes, seconds = divmod(int(fade.begins_s), 60)
-    when, by = f"{minutes}:{seconds:02d}", f"{fade.depth_db:.0f} dB"
+    when, by = minutes(fade.begins_s), f"{fade.depth_db:.0f} dB"
     return [f"The song sinks for good from {when} on, and so does its cover, by {by} at its last note."]
 
 
@@ -236,6 +236,27 @@ def style_doubts(score: float | None) -> list[str]:
     return [f"The cover has little of its style: its style score is {score:.2f}, below {ACCEPTED:.2f}."]
 
 
+def guessed(chords: Sequence[Chord]) -> list[str]:
+    """What a user should know of chords where a good part of them is guessed: for how long, and the longest stretch."""
+    stretches: list[list[Chord]] = []
+    for is_guess, group in groupby((c for c in chords if c.symbol != "N"), key=lambda chord: chord.is_guess):
+        if is_guess:
+            stretches.append(list(group))
+    total = sum(c.end_s - c.start_s for c in chords if c.symbol != "N")
+    share = sum(c.end_s - c.start_s for stretch in stretches for c in stretch) / max(total, 1e-9)
+    if share < GUESSES:
+        return []
+    longest = max(stretches, key=lambda stretch: stretch[-1].end_s - stretch[0].start_s)
+    start, end = minutes(longest[0].start_s), minutes(longest[-1].end_s)
+    return [f"Chords are guessed in {share:.0%} of the time in which there are any, such as from {start} to {end}."]
+
+
+def minutes(seconds: float) -> str:
+    """A place in a song as people say it, such as 2:08."""
+    whole, rest = divmod(int(seconds), 60)
+    return f"{whole}:{rest:02d}"
+
+
 def doubts(sheet: LeadSheet, asked_bpm: float | None = 0.0) -> list[str]:
     """What a user should know about a lead sheet that was heard, near a tempo or at any (0); None where the user gave
     its beats.
@@ -243,6 +264,8 @@ def doubts(sheet: LeadSheet, asked_bpm: float | None = 0.0) -> list[str]:
     unsure = {k: text for k, (least, text) in UNSURE.items() if sheet.confidence.get(k, 1.0) < least}
     if asked_bpm == 0 and unsure.keys() >= {"beats", "key", "melody"}:
         return [NO_MUSIC]
+    if "chords" not in unsure and (guesses := guessed(sheet.chords)):
+        unsure["chords"] = guesses[0]
     if "beats" in unsure and asked_bpm == 0:
         unsure["beats"] += ADVICE
     slowest, fastest = tempo_bounds(asked_bpm or 0.0)

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from contrafact.config import assign, assigned, did_you_mean, from_mapping
-from contrafact.errors import MissingError, SettingsError
+from contrafact.errors import MissingError, SettingsError, install_extra
 
 SUFFIX = ".toml"
 PACKAGES = ("torch", "accelerate", "safetensors", "tensorboard", "onnx", "onnxscript")
@@ -221,9 +221,7 @@ def require_training_packages() -> None:
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise MissingError(
-            "TRAINING_MISSING", f"Training needs {', '.join(missing)}.", "Run: pip install 'contrafact[train]'"
-        )
+        raise MissingError("TRAINING_MISSING", f"Training needs {', '.join(missing)}.", install_extra("train"))
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:

@@ -39,7 +39,7 @@ MODEL = ModelFile(
     package="basic_pitch",
     inside="saved_models/icassp_2022/nmp.onnx",
     sha256="2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
-    install="pip install --no-deps basic-pitch",
+    install=("--no-deps", "basic-pitch"),
 )
 SAMPLE_RATE = ANALYSIS_RATE
 HOP = 256

@@ -203,12 +203,18 @@ def symbol(state: int, bass: Floats, key: str) -> str:
     if state == STATES - 1:
         return "N"
     quality, root = QUALITIES[state // 12], state % 12
-    name = f"{spell(root, key)}:{quality.shorthand}"
     lowest = int(bass.argmax())
     tone = (lowest - root) % 12
-    if tone in quality.tones and tone and bass[lowest] > INVERSION_SHARE * bass[root] + 1e-3:
-        return f"{name}/{_DEGREE[tone]}"
-    return name
+    is_inverted = tone in quality.tones and bass[lowest] > INVERSION_SHARE * bass[root] + 1e-3
+    return written(root, quality.shorthand, tone if is_inverted else 0, key)
 
 
-_DEGREE = {3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 10: "b7", 11: "7"}
+_DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
+_SUSPENDED = {("sus4", 5): "sus2", ("sus2", 7): "sus4"}  # the same tones, seen from their bass
+
+
+def written(root: int, shorthand: str, bass: int, key: str) -> str:
+    """Harte symbol of a chord over the note ``bass`` semitones above its root; suspended ones stand on it if they can."""
+    if (shorthand, bass) in _SUSPENDED:
+        return f"{spell((root + bass) % 12, key)}:{_SUSPENDED[shorthand, bass]}"
+    return f"{spell(root, key)}:{shorthand}" + (f"/{_DEGREE[bass]}" if bass else "")

@@ -16,7 +16,7 @@ from contrafact.leadsheets._parts import chords
 from contrafact.leadsheets._parts.beatwise import Chromas
 from contrafact.leadsheets.neural._labels import NO_CHORD
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
-from contrafact.theory.chords import SHORTHANDS, spell
+from contrafact.theory.chords import SHORTHANDS
 
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
@@ -24,7 +24,6 @@ Scores = NDArray[np.floating[Any]]
 DOUBT = -8.0  # least mean log-probability of any chord: sounds that the network never heard may mislead it
 KEY_BONUS = 2.0  # for chords within the key's scale, in units of the cost of a change
 INVERTED = 0.6  # least probability of a bass note other than the root
-_DEGREE = {2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "#5", 9: "6", 10: "b7", 11: "7"}
 
 
 @dataclass(frozen=True)
@@ -133,9 +132,7 @@ def symbol(state: int, bass: Floats, key: str) -> str:
     if state == NO_CHORD:
         return "N"
     quality, root = QUALITIES[1 + state // 12], state % 12
-    name = f"{spell(root, key)}:{quality}"
     lowest = int(bass.argmax())
     tone = (lowest - root) % 12
-    if lowest < 12 and tone and tone in SHORTHANDS[quality] and bass[lowest] > INVERTED:
-        return f"{name}/{_DEGREE[tone]}"
-    return name
+    is_inverted = lowest < 12 and tone in SHORTHANDS[quality] and bass[lowest] > INVERTED
+    return chords.written(root, quality, tone if is_inverted else 0, key)

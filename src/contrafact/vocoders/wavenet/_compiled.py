@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from contrafact.cache import folder
-from contrafact.errors import MissingError
+from contrafact.errors import MissingError, install_extra
 from contrafact.vocoders.wavenet._packed import TILE, Packed, start, stored, summed
 
 _SOURCES = ("_kernels.py", "_packed.py", "_products.py")
@@ -55,7 +55,7 @@ def _imported(place: Path) -> ModuleType:
     try:
         from numba import config
     except ImportError as cause:
-        raise MissingError("NUMBA_MISSING", "WaveNet needs numba.", "Run: pip install contrafact[wavenet]") from cause
+        raise MissingError("NUMBA_MISSING", "WaveNet needs numba.", install_extra("wavenet")) from cause
     settings: Any = config
     before, settings.CACHE_DIR = settings.CACHE_DIR, str(place)
     try:
