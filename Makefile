@@ -48,7 +48,7 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 
 bench: .venv/.dev
-	for script in transcription style_corpora rendering fuzz covers long_song sound phase_recovery vocoder walking_bass drums pop_piano improviser ragtime harmony style_classifier vocals level_weights neural_level_weights key_confidence melody_weights startup drift; do \
+	for script in transcription style_corpora rendering fuzz covers long_song sound phase_recovery vocoder walking_bass drums pop_piano improviser ragtime harmony style_classifier vocals level_weights neural_level_weights reader_weights key_confidence melody_weights startup drift; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; \
 	done
 	for reader in mixed heuristic neural; do \

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 
 DOUBT = -8.0  # least mean log-probability of any chord: sounds that the network never heard may mislead it
-KEY_BONUS = 2.0  # for chords within the key's scale, in units of the cost of a change
+KEY_BONUS = 1.2  # for chords within the key's scale, in units of the cost of a change
 INVERTED = 0.6  # least probability of a bass note other than the root
 
 
