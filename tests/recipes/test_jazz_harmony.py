@@ -294,3 +294,16 @@ def test_songs_of_the_corpora_have_the_chords_that_are_written() -> None:
     assert (next(iter(_corpus.song("x", "openewld", "train", standard.sheet()))).outline.left == -1).all()
     short = replace(sheet_of("C:maj7 F:7", 2))
     assert not list(_corpus.song("x", "wjazzd", "train", short))
+
+
+def test_no_tune_is_learned_from_in_one_corpus_and_tested_in_the_other() -> None:
+    assert _corpus.tune("ColemanHawkins_BodyAndSoul-1") == _corpus.tune("Johnny_Green/Body_and_Soul") == "bodyandsoul"
+    try:
+        songs = list(_corpus.songs(choruses=False))
+    except MissingError as missing:
+        pytest.skip(str(missing))
+    learned, others = (
+        {_corpus.tune(s.name) for s in songs if (s.split == "train") is inside} for inside in (True, False)
+    )
+    assert len(others) > 100
+    assert not learned & others

@@ -44,27 +44,41 @@ class Song:
 def songs(data: Path | None = None, *, choruses: bool = True) -> Iterator[Song]:
     """All songs with chords in four or three; errors as in the readers.
 
+    The corpora are split each by itself: what one has to learn from and the other to test with is left out of the test.
+
     Args:
         data: folder of the corpora.
         choruses: whole solos; else their first choruses only.
     """
-    path = wjazzd.archive(data)
+    path, sheets = wjazzd.archive(data), openewld.archive(data)
+    learned = {tune(name) for name in wjazzd.names(path) if wjazzd.split(name) == "train"}
+    learned |= {tune(name) for name in openewld.names(sheets) if openewld.split(name) == "train"}
     for name in wjazzd.names(path):
+        if wjazzd.split(name) != "train" and tune(name) in learned:
+            continue
         solo = wjazzd.read(name, path)
         try:
             sheet = solo.sheet if choruses else solo.first_chorus
         except InputError:
             continue
         yield from song(name, CORPORA[0], wjazzd.split(name), sheet)
-    path = openewld.archive(data)
-    for name in openewld.names(path):
-        written_song = openewld.read(name, path)
+    for name in openewld.names(sheets):
+        if openewld.split(name) != "train" and tune(name) in learned:
+            continue
+        written_song = openewld.read(name, sheets)
         try:
             sheet = written_song.sheet()
         except InputError:
             continue
         if sheet.metre != "6/8":
             yield from song(name, CORPORA[1 if written_song.is_jazz else 2], openewld.split(name), sheet)
+
+
+def tune(name: str) -> str:
+    """What a song's name in either corpus tells of its title: "ColemanHawkins_BodyAndSoul-1" and ".../Body_and_Soul"
+    are "bodyandsoul"."""
+    title = name.rpartition("/")[2] if "/" in name else name.partition("_")[2].partition("-")[0]
+    return "".join(letter for letter in title.lower() if letter.isalnum())
 
 
 def song(name: str, corpus: str, split: Split, sheet: LeadSheet) -> Iterator[Song]:
