@@ -214,7 +214,7 @@ _SUSPENDED = {("sus4", 5): "sus2", ("sus2", 7): "sus4"}  # the same tones, seen 
 
 
 def written(root: int, shorthand: str, bass: int, key: str) -> str:
-    """Harte symbol of a chord over the note ``bass`` semitones above its root; suspended ones stand on it if they can."""
+    """Harte symbol of a chord whose bass lies so far above its root; suspended ones stand on it where they can."""
     if (shorthand, bass) in _SUSPENDED:
         return f"{spell((root + bass) % 12, key)}:{_SUSPENDED[shorthand, bass]}"
     return f"{spell(root, key)}:{shorthand}" + (f"/{_DEGREE[bass]}" if bass else "")
