@@ -1,9 +1,10 @@
 """A page to listen to: seconds of real songs, and what each transform and vocoder makes of them.
 
-    python benchmarks/listening.py -o FOLDER [--songs 6]
+    python benchmarks/listening.py -o FOLDER [--songs 6] [SONG...]
 
-Writes ``listening.html``, one file with all sounds, whose ways play from the same place at the same loudness, and
-``reconstructions.png``, the spectrograms of the second song. Figures under each way are those of `metrics.sound`.
+Without songs of your own, so many are taken from CONTRAFACT_DATA. Writes ``listening.html``, one file with all sounds,
+whose ways play from the same place at the same loudness, and ``reconstructions.png``, the spectrograms of the second
+song. Figures under each way are those of `metrics.sound`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from contrafact.metrics.sound import evaluate
 from contrafact.registry import VOCODERS
 from contrafact.report import page, pictures
 from contrafact.representation import Representation
-from vocoder import songs
+from vocoder import excerpt, songs
 
 Floats = NDArray[np.float32]
 Way = Callable[[Floats], Floats]
@@ -82,9 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--songs", type=int, default=6)
+    parser.add_argument("song", type=Path, nargs="*")
     options = parser.parse_args()
-    every = list(songs(SAMPLE_RATE))
-    material = every[:: max(1, -(-len(every) // options.songs))]
+    every = list(songs(SAMPLE_RATE)) if not options.song else []
+    material = [(path.name, excerpt(path, SAMPLE_RATE)) for path in options.song]
+    material += every[:: max(1, -(-len(every) // options.songs))]
+    if not material:
+        parser.error("name songs, or the folder of real music in CONTRAFACT_DATA")
     options.out.mkdir(parents=True, exist_ok=True)
     found = []
     for name, samples in material:

@@ -57,10 +57,15 @@ def songs(sample_rate: int) -> Iterator[tuple[str, Floats]]:
     """Ten seconds from the middle of each real song: name, mono samples."""
     for path in sorted(DATA.glob("audio_*/**/*")):
         if path.suffix in (".ogg", ".mp3", ".flac") and not path.stem.startswith("stem_") and "_track" not in path.stem:
-            samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-            middle = max(0, len(samples) // 2 - int(EXCERPT_S / 2 * rate))
-            mono = samples[middle : middle + int(EXCERPT_S * rate)].mean(axis=1)
-            yield str(path.relative_to(DATA)), soxr.resample(mono, rate, sample_rate).astype(np.float32)
+            yield str(path.relative_to(DATA)), excerpt(path, sample_rate)
+
+
+def excerpt(path: Path, sample_rate: int) -> Floats:
+    """Ten seconds from the middle of a song, or all of a shorter one: mono samples."""
+    samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    middle = max(0, len(samples) // 2 - int(EXCERPT_S / 2 * rate))
+    mono = samples[middle : middle + int(EXCERPT_S * rate)].mean(axis=1)
+    return np.asarray(soxr.resample(mono, rate, sample_rate), np.float32)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RATE, SECONDS = 22_050, 2
 
 
-def test_all_ways_of_a_song_are_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_own", [False, True])
+def test_all_ways_of_a_song_are_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_own: bool) -> None:
     pytest.importorskip("matplotlib")
     from PIL import Image
 
@@ -28,12 +29,16 @@ def test_all_ways_of_a_song_are_on_the_page(tmp_path: Path, monkeypatch: pytest.
     time = np.arange(SECONDS * RATE) / RATE
     song = (0.2 * np.sin(2 * np.pi * 220 * time) + 0.05 * np.sin(2 * np.pi * 1760 * time)).astype(np.float32)
     monkeypatch.setattr(listening, "songs", lambda rate: iter([("</script>", song)]))
-    monkeypatch.setattr(sys, "argv", ["listening.py", "-o", str(tmp_path)])
+    if is_own:
+        soundfile.write(tmp_path / "own.wav", song, RATE)
+        monkeypatch.setattr(sys, "argv", ["listening.py", "-o", str(tmp_path), str(tmp_path / "own.wav")])
+    else:
+        monkeypatch.setattr(sys, "argv", ["listening.py", "-o", str(tmp_path)])
     listening.main()
 
     page = (tmp_path / "listening.html").read_text("utf-8")
     [shown] = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
-    assert shown["name"] == "</script>"
+    assert shown["name"] == ("own.wav" if is_own else "</script>")
     assert [way["name"] for way in shown["ways"]] == list(listening.ways())
     assert shown["ways"][0]["words"] == "as recorded"
     loudness = []

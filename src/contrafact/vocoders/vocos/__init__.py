@@ -53,7 +53,7 @@ class Config:
         iterations: rounds of Griffin-Lim, towards the magnitudes that the network answered.
         agreements: at the very end, rounds that draw the sound's own mel spectrogram towards the given one.
         weights: name of weights that come along, or an ONNX file with its card beside it; all settings above follow
-            from their card.
+            from their card, but for the rounds: those of the paper's network are 0 and 0.
         threads: of the network. Changes no result beyond rounding.
     """
 
