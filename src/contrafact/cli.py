@@ -38,7 +38,10 @@ def options(version: Annotated[bool, typer.Option("--version", help="Show the ve
 
 DEFAULTS = Settings()
 
-Song = Annotated[Path, typer.Argument(help="Audio (WAV, FLAC, Ogg, Opus, MP3, AIFF; others with ffmpeg) or MIDI file.")]
+Song = Annotated[
+    Path,
+    typer.Argument(help="Audio (WAV, FLAC, Ogg, Opus, MP3, AIFF; others with ffmpeg) or MIDI file.", readable=False),
+]
 Style = Annotated[str, typer.Option(help="Style, see `contrafact styles`.")]
 Seed = Annotated[int, typer.Option(help="All random choices follow from it.")]
 Assignments = Annotated[
@@ -57,7 +60,7 @@ Lines = Annotated[bool, typer.Option("--json", help="Print JSON lines for progra
 
 @app.command()
 def cover(
-    songs: Annotated[list[Path], typer.Argument(help="Songs: audio or MIDI files.")],
+    songs: Annotated[list[Path], typer.Argument(help="Songs: audio or MIDI files.", readable=False)],
     style: Style = DEFAULTS.style,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
     leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,

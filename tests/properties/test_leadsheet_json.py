@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from contrafact.audio import Audio
 from contrafact.cover import read_leadsheet
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
 from contrafact.musicxml import write_leadsheet
-from contrafact.report.facts import NO_MUSIC, UNSURE, content_doubts, doubts
+from contrafact.report.facts import NO_MUSIC, UNSURE, content_doubts, doubts, unplayed
+from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
 
 mir_chord = pytest.importorskip("mir_eval").chord
@@ -162,6 +164,20 @@ def test_the_grammar_refuses_what_mir_eval_refuses(symbol):
     assert not HARTE.fullmatch(symbol)
     with pytest.raises(mir_chord.InvalidChordException):
         mir_chord.encode(symbol) if symbol else mir_chord.encode("?")
+
+
+def test_a_cover_that_pauses_while_its_song_plays_on_says_so() -> None:
+    rate = 8_000
+    part = Part("piano", 0, (Note(0, 10, 60, 80), Note(1, 1, 64, 80), Note(19, 1, 60, 80), Note(24, 1, 60, 80)))
+    score = Score((part,))
+    playing = 0.1 * np.sin(np.arange(25 * rate)).astype(np.float32)[None]
+    told = unplayed(score, Audio(playing, rate))
+    assert len(told) == 1
+    assert "from 0:10 to 0:19:" in told[0]
+    resting = playing.copy()
+    resting[:, 10 * rate : 19 * rate] *= 0.05
+    assert not unplayed(score, Audio(resting, rate))
+    assert not unplayed(Score(()), Audio(playing, rate))
 
 
 def test_doubts_name_what_is_missing_once() -> None:

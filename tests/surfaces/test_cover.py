@@ -384,6 +384,18 @@ def test_what_fails_because_of_an_interruption_is_told_as_one(sign, status, tmp_
     assert not list(tmp_path.iterdir()), "no report of a crash"
 
 
+def test_a_song_that_may_not_be_read_does_not_keep_the_others_from_their_turn(tmp_path, monkeypatch):
+    (tmp_path / "locked.wav").write_bytes(b"RIFF")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "locked" not in str(path) and access(path, mode))
+    told = CliRunner().invoke(
+        app, ["cover", str(tmp_path / "locked.wav"), str(tmp_path / "none.wav"), "-o", str(tmp_path)]
+    )
+    assert told.exit_code == 1
+    assert "0 of 2 songs covered" in told.output
+    assert "INPUT_MISSING" in told.output
+
+
 def test_an_output_folder_that_is_a_file(band_recording, tmp_path):
     (tmp_path / "out").write_text("in the way")
     done = contrafact("cover", band_recording, "-o", tmp_path / "out")

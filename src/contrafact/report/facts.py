@@ -57,6 +57,7 @@ UNSURE = {
     "chords": (0.4, "The chords could not be made out surely."),
     "melody": (0.4, "Hardly any melody could be made out; the cover may lack the tune, or follow the accompaniment."),
 }
+LONG_PAUSE_S, PAUSE = 8.0, 0.1  # seconds; level against the song's, by which the song goes on
 GUESSES = 0.1  # share of the chords' time that is guessed, from which on the user is told
 NO_MUSIC = "Neither beat, key nor melody could be made out; this may be no music, and its cover is mostly chance."
 ADVICE = " If you know its tempo, give it with --tempo."
@@ -205,8 +206,33 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
 def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
     """What a user should know about this cover, whose `measure` are ``figures``."""
     doubted = (*content_doubts(figures["content"]), *style_doubts(figures["style"]["score"]))
+    silent = unplayed(made.arrangement.score, made.heard.analysis)
     asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm")
-    return [*made.heard.source.warnings, *doubts(made.original, asked_bpm), *doubted, *sinking(made.fade)]
+    return [
+        *made.heard.source.warnings,
+        *doubts(made.original, asked_bpm),
+        *doubted,
+        *unplayed(made),
+        *sinking(made.fade),
+    ]
+
+
+def unplayed(score: Score, sound: Audio) -> list[str]:
+    """What a user should know about a cover that is silent for long while its song, in mono, plays on."""
+    notes = sorted((n.onset_s, n.end_s) for part in score.parts for n in part.notes)
+    ends = np.maximum.accumulate([end for _, end in notes] or [0.0])
+    samples, rate = sound.samples[0], sound.sample_rate
+
+    def level(start_s: float, end_s: float) -> float:
+        inside = samples[round(start_s * rate) : round(end_s * rate)]
+        return float(np.linalg.norm(inside)) / max(len(inside), 1) ** 0.5
+
+    least = PAUSE * level(0.0, sound.duration_s)
+    gaps = [(a, b) for a, (b, _) in zip(ends, notes[1:], strict=False) if b - a >= LONG_PAUSE_S and level(a, b) > least]
+    if not gaps:
+        return []
+    places = ", ".join(f"{minutes(a)} to {minutes(b)}" for a, b in gaps)
+    return [f"Nothing plays from {places}: neither melody nor chords were heard there, though the song goes on."]
 
 
 def sinking(fade: Fade | None) -> list[str]:
