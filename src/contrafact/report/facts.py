@@ -212,7 +212,7 @@ def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
         *made.heard.source.warnings,
         *doubts(made.original, asked_bpm),
         *doubted,
-        *unplayed(made),
+        *silent,
         *sinking(made.fade),
     ]
 
@@ -225,10 +225,14 @@ def unplayed(score: Score, sound: Audio) -> list[str]:
 
     def level(start_s: float, end_s: float) -> float:
         inside = samples[round(start_s * rate) : round(end_s * rate)]
-        return float(np.linalg.norm(inside)) / max(len(inside), 1) ** 0.5
+        return float(np.linalg.norm(inside) / np.sqrt(max(len(inside), 1)))
 
     least = PAUSE * level(0.0, sound.duration_s)
-    gaps = [(a, b) for a, (b, _) in zip(ends, notes[1:], strict=False) if b - a >= LONG_PAUSE_S and level(a, b) > least]
+    gaps = [
+        (a, b)
+        for a, (b, _) in zip(ends.tolist(), notes[1:], strict=False)
+        if b - a >= LONG_PAUSE_S and level(a, b) > least
+    ]
     if not gaps:
         return []
     places = ", ".join(f"{minutes(a)} to {minutes(b)}" for a, b in gaps)
