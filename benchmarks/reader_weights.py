@@ -80,7 +80,8 @@ class Heard:
         if reader == "neural":
             return _melody.find_melody(self.wide.melody, self.wide.starts, config)
         together = mixed.together((self.small.melody, self.wide.melody), self.notes)
-        return _melody.find_melody(together, (self.small.starts + self.wide.starts) / 2, config)
+        found = _melody.find_melody(together, (self.small.starts + self.wide.starts) / 2, config)
+        return mixed.struck_anew(found, self.notes.score)
 
 
 def hear(audio: Audio, notes: Transcription) -> Heard:

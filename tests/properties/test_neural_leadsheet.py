@@ -14,7 +14,7 @@ from contrafact.config import from_mapping
 from contrafact.data.shards import Item, write_manifest, write_shard
 from contrafact.data.truth import PARTS, QUALITIES, Truth
 from contrafact.errors import InputError, SettingsError
-from contrafact.leadsheet import Chord
+from contrafact.leadsheet import Chord, MelodyNote
 from contrafact.leadsheets import mixed, neural
 from contrafact.leadsheets._parts.beatwise import Chromas, Landscape, landscape, running
 from contrafact.leadsheets._parts.downbeats import Bars
@@ -25,6 +25,7 @@ from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES, 
 from contrafact.leadsheets.neural._spectra import BINS, FRAME_RATE, HOP, LOWEST, SEMITONES, frame_count, spectra
 from contrafact.registry import LEADSHEETS, TRANSCRIBERS
 from contrafact.runtime import open_session
+from contrafact.score import Note, Part, Score
 from contrafact.training.draws import Draws
 
 UNHEARD = Chromas(np.zeros((10_000, 12)), np.zeros((10_000, 12)))
@@ -563,6 +564,20 @@ def test_chords_are_spelled_for_the_key() -> None:
     for key, symbol in (("C:maj", "Ab:maj"), ("A:min", "G#:maj")):
         chords = _harmony.find_chords(*states, ALONE, UNHEARD, BEATS_S, PLACES, 4, key, 12.0)
         assert [c.symbol for c in chords] == [symbol]
+
+
+def test_long_notes_are_cut_where_their_pitch_begins_anew() -> None:
+    melody = [MelodyNote(1.0, 4.0, 69, 0.9), MelodyNote(5.0, 3.0, 69), MelodyNote(9.0, 4.0, 71)]
+    heard = [(0.95, 69), (2.0, 69), (2.05, 69), (3.0, 81), (4.95, 69), (6.0, 69), (10.0, 69)]
+    parts = tuple(Part(str(k), 0, (Note(onset, 0.5, pitch, 80),)) for k, (onset, pitch) in enumerate(heard))
+    found = mixed.struck_anew(melody, Score(parts))
+    assert [(n.onset_s, n.duration_s, n.pitch) for n in found] == [
+        (1.0, 1.0, 69),
+        (2.0, 3.0, 69),
+        (5.0, 3.0, 69),
+        (9.0, 4.0, 71),
+    ]
+    assert found[1].confidence == 0.9
 
 
 def test_where_nothing_else_tells_it_a_chord_is_of_the_key() -> None:

@@ -10,15 +10,17 @@ pitch the melody has, basic-pitch is asked too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from contrafact import weights
 from contrafact.audio import Audio
 from contrafact.data.truth import LOWEST_PITCH
-from contrafact.leadsheet import LeadSheet
+from contrafact.leadsheet import LeadSheet, MelodyNote
 from contrafact.leadsheets import neural
 from contrafact.leadsheets._parts import beatwise, chords, features, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
@@ -26,7 +28,7 @@ from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
 from contrafact.registry import Card
-from contrafact.score import Transcription
+from contrafact.score import Score, Transcription
 
 CARD = Card(
     summary="Beats and bars as a network hears them, melody as three do; chords by two and templates over chroma.",
@@ -37,6 +39,7 @@ CARD = Card(
 )
 TRANSCRIBER = "basic_pitch"
 NEEDS_CONTOUR = False
+HELD_S, APART_S = 3.5, 0.12  # of notes that may have been joined, and of what they are cut into; by hand
 LEAST = 0.03  # probability of any pitch, to basic-pitch
 WEIGHTS = "leadsheet"
 WANTED = ("strokes", "melody", "chord", "bass")
@@ -100,12 +103,35 @@ def build(config: Config = Config()) -> LeadSheetReader:
         rhythm = _rhythm.find_rhythm(heard.strokes, land, known, config.tempo_bpm)
         melody = together((heard.melody, again.melody), transcription)
         starts = np.mean([heard.starts, again.starts], axis=0)
-        find_melody = _melody.finder(melody, starts, config.melody)
+        follow = _melody.finder(melody, starts, config.melody)
+
+        def find_melody(*heard: Any) -> tuple[MelodyNote, ...]:
+            return struck_anew(follow(*heard), transcription.score)
+
         chord, bass = (heard.chord + again.chord) / 2, mean((heard.bass, again.bass))
         find_chords = partial(_harmony.find_chords, chord, bass, config.harmony)
         return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody, chords.find_chords)
 
     return read
+
+
+def struck_anew(melody: Sequence[MelodyNote], notes: Score) -> tuple[MelodyNote, ...]:
+    """A melody whose notes of `HELD_S` and more are cut where basic-pitch hears their pitch begin anew, as on a piano.
+
+    The networks, which learned from leads that hold their notes, join them. Shorter notes are theirs: what begins anew
+    at their pitch may be the accompaniment.
+    """
+    onsets: dict[int, list[float]] = {}
+    for note in sorted((note for part in notes.parts for note in part.notes), key=lambda note: note.onset_s):
+        onsets.setdefault(note.pitch, []).append(note.onset_s)
+    made = []
+    for held in melody:
+        edges, end_s = [held.onset_s], held.onset_s + held.duration_s
+        for onset_s in onsets.get(held.pitch, ()) if held.duration_s >= HELD_S else ():
+            if min(onset_s - edges[-1], end_s - onset_s) >= APART_S:
+                edges.append(onset_s)
+        made += [replace(held, onset_s=a, duration_s=b - a) for a, b in pairwise([*edges, end_s])]
+    return tuple(made)
 
 
 def mean(told: Sequence[Array]) -> Array:
