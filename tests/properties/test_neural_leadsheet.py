@@ -568,16 +568,20 @@ def test_chords_are_spelled_for_the_key() -> None:
 
 def test_long_notes_are_cut_where_their_pitch_begins_anew() -> None:
     melody = [MelodyNote(1.0, 4.0, 69, 0.9), MelodyNote(5.0, 3.0, 69), MelodyNote(9.0, 4.0, 71)]
-    heard = [(0.95, 69), (2.0, 69), (2.05, 69), (3.0, 81), (4.95, 69), (6.0, 69), (10.0, 69)]
+    heard = [(0.95, 69), (2.0, 69), (2.05, 69), (3.0, 81), (3.5, 69), (4.95, 69), (6.0, 69), (9.0, 71), (11.0, 71)]
     parts = tuple(Part(str(k), 0, (Note(onset, 0.5, pitch, 80),)) for k, (onset, pitch) in enumerate(heard))
     found = mixed.struck_anew(melody, Score(parts))
     assert [(n.onset_s, n.duration_s, n.pitch) for n in found] == [
         (1.0, 1.0, 69),
-        (2.0, 3.0, 69),
+        (2.0, 1.5, 69),
+        (3.5, 1.5, 69),
         (5.0, 3.0, 69),
-        (9.0, 4.0, 71),
+        (9.0, 2.0, 71),
+        (11.0, 2.0, 71),
     ]
     assert found[1].confidence == 0.9
+    few = tuple(part for part in parts if part.notes[0].onset_s != 3.5)
+    assert mixed.struck_anew(melody, Score(few)) == tuple(melody), "as an accompaniment may"
 
 
 def test_where_nothing_else_tells_it_a_chord_is_of_the_key() -> None:

@@ -135,6 +135,55 @@ def test_the_cycle_is_the_mean_distance_there_and_back() -> None:
     assert torch.isclose(losses["cycle_jazz"], (back - given["pop"]).abs().mean())
 
 
+@pytest.mark.parametrize("side", ["jazz", "pop"])
+def test_the_way_back_teaches_both_generators(side: str) -> None:
+    game = make_game(SMALL, Training())
+    game.players["generators"].play(game.networks, batch())[f"cycle_{side}"].backward()
+    for name in ("to_jazz", "to_pop"):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in game.networks[name].parameters()), name
+
+
+class Noted(torch.nn.Module):
+    """Remembers what it is shown; its score is a constant."""
+
+    def __init__(self, score: float) -> None:
+        super().__init__()
+        self.score, self.shown = score, list[torch.Tensor]()
+
+    def forward(self, rolls: torch.Tensor) -> torch.Tensor:
+        self.shown.append(rolls)
+        return torch.full((len(rolls),), self.score)
+
+
+def test_every_critic_gives_its_own_verdict() -> None:
+    game = make_game(SMALL, Training(model="full"))
+    scores = {"critic_jazz": 0.1, "critic_pop": 0.2, "critic_jazz_all": 0.3, "critic_pop_all": 0.4}
+    networks = {**game.networks, **{name: Noted(score) for name, score in scores.items()}}
+    fooled = game.players["generators"].play(networks, batch())
+    judged = game.players["critics"].play(networks, batch())
+    for name, score in scores.items():
+        side = name.removeprefix("critic_")
+        assert float(fooled[f"fooling_{side}"]) == pytest.approx((score - 1) ** 2)
+        assert float(judged[side]) == pytest.approx(((score - 1) ** 2 + score**2) / 2)
+
+
+def test_critics_see_what_the_pool_gives_back_and_all_with_noise_that_adds() -> None:
+    class Exchanged(Pool):
+        def exchange(self, side: str, rolls: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(rolls, 7.0)
+
+    game = make_game(SMALL, Training(noise=0.5))
+    critic, given = Noted(0.0), batch()
+    networks = {**game.networks, "critic_jazz": critic, "pool": Exchanged(2)}
+    game.players["critics"].play(networks, given)
+    real, made = (shown - clean for shown, clean in zip(critic.shown, (given["jazz"], 7.0), strict=True))
+    for noise in (real, made):
+        assert float(noise.min()) > -1e-5
+        assert float(noise.mean()) == pytest.approx(0.5 * (2 / np.pi) ** 0.5, rel=0.05)
+    game.players["generators"].play(networks, given)
+    assert float((critic.shown[-1] - game.networks["to_jazz"](given["pop"])).min()) > -1e-4
+
+
 def test_weights_of_the_losses_follow_the_settings() -> None:
     game = make_game(SMALL, Training(model="full", cycle=7.0, gamma=3.0, heed=0.5))
     assert game.players["generators"].weights == {

@@ -11,7 +11,7 @@ pytest.importorskip("numba")
 
 from contrafact.nn.wavenet import Upsampler, WaveNetStack, dilation_cycle, receptive_field  # noqa: E402
 from contrafact.representation import Representation  # noqa: E402
-from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Network  # noqa: E402
+from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Network, _sampler  # noqa: E402
 from contrafact.vocoders.wavenet._compiled import kernels  # noqa: E402
 from contrafact.vocoders.wavenet._packed import PAGE, by_inputs  # noqa: E402
 from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
@@ -176,6 +176,20 @@ def test_past_taps_are_multiplied_for_as_many_steps_as_streams_leave_room_for(st
     config = tiny(cycle=6)
     blocks = sampler_of(lively(config)).start(streams).blocks
     assert blocks.tolist() == [min(dilation, most) for dilation in lively(config).stack.dilations]
+
+
+@pytest.mark.parametrize(("upsampling", "chunk"), [("linear", 2 * HOP), ("repeat", 2 * HOP), ("transposed", 32 * HOP)])
+@pytest.mark.parametrize("streams", [1, 3])
+def test_long_streams_are_drawn_in_chunks_as_they_would_be_at_once(streams, upsampling, chunk, monkeypatch):
+    config = tiny(upsampling=upsampling)
+    sampler, features = sampler_of(lively(config)), features_of(config, 30)
+    firsts, draws, frames = 5 * np.arange(streams), Draws(1.0, seed=2), 12
+    given = np.full((streams, frames * HOP), -1, dtype=np.int32)
+    given[:, 9 * HOP : 9 * HOP + 3] = 5
+    whole = sampler.draw(features, firsts, frames, draws, given=given)
+    monkeypatch.setattr(_sampler, "CHUNK_SAMPLES", chunk)  # of two frames
+    np.testing.assert_array_equal(sampler.draw(features, firsts, frames, draws, given=given), whole)
+    assert (whole[:, 9 * HOP : 9 * HOP + 3] == 5).all()
 
 
 def test_a_style_changes_the_samples_as_in_torch():

@@ -116,10 +116,11 @@ def build(config: Config = Config()) -> LeadSheetReader:
 
 
 def struck_anew(melody: Sequence[MelodyNote], notes: Score) -> tuple[MelodyNote, ...]:
-    """A melody whose notes of `HELD_S` and more are cut where basic-pitch hears their pitch begin anew, as on a piano.
+    """A melody whose notes of `HELD_S` and more are cut where basic-pitch hears their pitch begin anew, as on a piano,
+    if that at least doubles their number; else it is as it was.
 
-    The networks, which learned from leads that hold their notes, join them. Shorter notes are theirs: what begins anew
-    at their pitch may be the accompaniment.
+    The networks, which learned from leads that hold their notes, join such tones. In a band, what begins anew at their
+    pitch is mostly the accompaniment.
     """
     onsets: dict[int, list[float]] = {}
     for note in sorted((note for part in notes.parts for note in part.notes), key=lambda note: note.onset_s):
@@ -131,7 +132,7 @@ def struck_anew(melody: Sequence[MelodyNote], notes: Score) -> tuple[MelodyNote,
             if min(onset_s - edges[-1], end_s - onset_s) >= APART_S:
                 edges.append(onset_s)
         made += [replace(held, onset_s=a, duration_s=b - a) for a, b in pairwise([*edges, end_s])]
-    return tuple(made)
+    return tuple(made if len(made) >= 2 * len(melody) else melody)
 
 
 def mean(told: Sequence[Array]) -> Array:
