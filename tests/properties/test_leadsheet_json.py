@@ -11,7 +11,7 @@ from contrafact.cover import read_leadsheet
 from contrafact.errors import SettingsError
 from contrafact.leadsheet import HARTE, Chord, LeadSheet, MelodyNote, Section, from_json, to_json
 from contrafact.musicxml import write_leadsheet
-from contrafact.report.facts import NO_MUSIC, UNSURE, content_doubts, doubts, unplayed
+from contrafact.report.facts import NO_MUSIC, UNSURE, content_doubts, doubts, style_doubts, unplayed
 from contrafact.score import Note, Part, Score
 from contrafact.theory.chords import parse
 
@@ -164,6 +164,23 @@ def test_the_grammar_refuses_what_mir_eval_refuses(symbol):
     assert not HARTE.fullmatch(symbol)
     with pytest.raises(mir_chord.InvalidChordException):
         mir_chord.encode(symbol) if symbol else mir_chord.encode("?")
+
+
+@pytest.mark.parametrize(
+    ("score", "other", "word"),
+    [
+        (0.9, 0.3, ""),
+        (None, 0.3, ""),
+        (0.5, 0.3, "little"),
+        (0.5, 0.9, "little"),
+        (0.9, 0.9, "nothing"),
+        (0.9, None, ""),
+    ],
+)
+def test_a_style_score_is_doubted_where_it_is_low_or_others_have_it(score, other, word) -> None:
+    told = style_doubts(score, other)
+    assert len(told) == bool(word)
+    assert word in "".join(told)
 
 
 def test_a_cover_that_pauses_while_its_song_plays_on_says_so() -> None:

@@ -205,7 +205,10 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
 
 def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
     """What a user should know about this cover, whose `measure` are ``figures``."""
-    doubted = (*content_doubts(figures["content"]), *style_doubts(figures["style"]["score"]))
+    doubted = (
+        *content_doubts(figures["content"]),
+        *style_doubts(**{k: figures["style"][k] for k in ("score", "score_of_other")}),
+    )
     silent = unplayed(made.arrangement.score, made.heard.analysis)
     asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm")
     return [
@@ -259,11 +262,15 @@ def content_doubts(content: Mapping[str, float | None]) -> list[str]:
     return [f"Another song would score as high, as short ones may by chance, so this tells nothing: {'; '.join(vain)}."]
 
 
-def style_doubts(score: float | None) -> list[str]:
+def style_doubts(score: float | None, score_of_other: float | None) -> list[str]:
     """What a user should know about a cover of that style score, None where it could not be measured."""
-    if score is None or score >= ACCEPTED:
+    if score is None:
         return []
-    return [f"The cover has little of its style: its style score is {score:.2f}, below {ACCEPTED:.2f}."]
+    if score < ACCEPTED:
+        return [f"The cover has little of its style: its style score is {score:.2f}, below {ACCEPTED:.2f}."]
+    if score_of_other is not None and score_of_other >= score:
+        return [f"A song that nobody covered has a style score of {score_of_other:.2f}, so this one's tells nothing."]
+    return []
 
 
 def guessed(chords: Sequence[Chord]) -> list[str]:
