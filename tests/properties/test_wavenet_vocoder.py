@@ -15,7 +15,7 @@ from contrafact.errors import InputError, MissingError, SettingsError  # noqa: E
 from contrafact.registry import VOCODERS  # noqa: E402
 from contrafact.representation import Representation  # noqa: E402
 from contrafact.training.export import plain  # noqa: E402
-from contrafact.vocoders.wavenet import Config, Network, build  # noqa: E402
+from contrafact.vocoders.wavenet import Config, Network, _beam, build  # noqa: E402
 from contrafact.vocoders.wavenet._beam import follow, search  # noqa: E402
 from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
 from contrafact.vocoders.wavenet._segments import COMPARED, FADE, cross_fade, join, plan, seam  # noqa: E402
@@ -199,6 +199,22 @@ def test_wider_beams_come_nearer_to_the_features(weights):
     assert np.abs(sounds[1]).mean() < np.abs(sounds[0]).mean()
     followed = build(Config(weights=weights, beams=3))(features(40))
     assert not np.array_equal(followed, build(Config(weights=weights))(features(40)))
+
+
+def test_beams_are_compared_by_their_last_samples(weights, monkeypatch):
+    monkeypatch.setattr(_beam, "ROUND_SAMPLES", 2 * HOP)
+    monkeypatch.setattr(_beam, "HEARD_SAMPLES", 5 * HOP)
+    sampler, told = read_model_path(weights).sampler(), []
+
+    def later_is_better(samples, first, frames):
+        told.append((samples, first, frames))
+        return -len(told)
+
+    codes = search(sampler, features(11)[0], Draws(seed=4), 3, later_is_better)
+    kept = told[2::3]
+    assert [(first, frames) for _, first, frames in kept] == [(0, 2), (0, 4), (1, 5), (3, 5), (5, 5), (6, 5)]
+    for samples, first, frames in kept:
+        np.testing.assert_array_equal(samples, mu_law.decode(codes[first * HOP : (first + frames) * HOP]))
 
 
 def test_a_network_without_features_counts_frames(tmp_path):

@@ -11,12 +11,18 @@ pytest.importorskip("numba")
 
 from contrafact.nn.wavenet import Upsampler, WaveNetStack, dilation_cycle, receptive_field  # noqa: E402
 from contrafact.representation import Representation  # noqa: E402
-from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Network, _sampler  # noqa: E402
+from contrafact.vocoders.wavenet import CODES, SMALL, TIMBRETRON, Config, Network, _sampler  # noqa: E402
 from contrafact.vocoders.wavenet._compiled import kernels  # noqa: E402
 from contrafact.vocoders.wavenet._packed import PAGE, by_inputs  # noqa: E402
 from contrafact.vocoders.wavenet._sampler import Draws  # noqa: E402
 from contrafact.vocoders.wavenet._vocoder import Model  # noqa: E402
-from contrafact.vocoders.wavenet.network import WaveNet, draw_naively, parameters  # noqa: E402
+from contrafact.vocoders.wavenet.network import (  # noqa: E402
+    Training,
+    WaveNet,
+    draw_naively,
+    make_game,
+    parameters,
+)
 
 HOP = 16
 
@@ -87,6 +93,17 @@ def test_cross_entropy_begins_near_ln_256():
     shape = Network(layers=20, residual=32, skip=64, representation=Representation("mel", 16000, 16, 80))
     loss = WaveNet(shape).loss(codes, features)
     assert loss.item() == pytest.approx(math.log(256), abs=0.05)
+
+
+def test_only_samples_with_a_whole_past_count():
+    game = make_game(Config(tiny(cycle=6)), Training())
+    network, codes, features = game.networks["wavenet"], torch.randint(0, CODES, (2, 6 * HOP)), torch.randn(2, 5, 6)
+    network.load_state_dict(lively(network.config).float().state_dict())
+    found = game.players["wavenet"].play(game.networks, {"codes": codes, "features": features})["code"]
+    odds = network(codes, features).log_softmax(dim=1)
+    counted = range(4 * HOP, 6 * HOP)
+    assert network.config.receptive_field == 4 * HOP
+    assert found.item() == pytest.approx(-np.mean([odds[b, codes[b, t], t].item() for b in (0, 1) for t in counted]))
 
 
 def test_no_sample_hears_itself_or_the_future():
