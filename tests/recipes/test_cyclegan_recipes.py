@@ -13,11 +13,14 @@ from tests.recipes.tiny import prepared_phrases
 from contrafact.arrangers.cyclegan import Config, Transfer
 from contrafact.arrangers.cyclegan.network import (
     SIDES,
+    Block,
     Critic,
     Data,
+    Doubled,
     Generator,
     Pool,
     Training,
+    _halved,
     make_export,
     make_game,
     make_source,
@@ -61,6 +64,31 @@ def test_shapes() -> None:
     assert Generator(4, 1)(rolls()).shape == (3, STEPS, PITCHES)
     assert Critic(4)(rolls()).shape == (3, 16, 21)
     assert classifier.Classifier(4)(rolls()).shape == (3, 2)
+
+
+@pytest.mark.parametrize(("kernel", "before"), [(3, 0), (7, 2)])
+def test_halving_pads_the_odd_cell_at_the_far_end(kernel: int, before: int) -> None:
+    layer, given = _halved(1, 1, kernel), torch.randn(1, 1, 8, 10)
+    weights = layer[1].weight[0, 0].detach()
+    padded = torch.zeros(8 + kernel, 10 + kernel)
+    padded[before : before + 8, before : before + 10] = given[0, 0]
+    wanted = [
+        [(padded[2 * i : 2 * i + kernel, 2 * j : 2 * j + kernel] * weights).sum() for j in range(5)] for i in range(4)
+    ]
+    torch.testing.assert_close(layer(given)[0, 0], torch.tensor(wanted))
+
+
+def test_doubling_is_the_transpose_of_halving() -> None:
+    half, double = _halved(2, 3, 3).double(), Doubled(3, 2).double()
+    half[1].weight = double.conv.weight
+    wide, narrow = torch.randn(1, 2, 8, 10).double(), torch.randn(1, 3, 4, 5).double()
+    torch.testing.assert_close((double(narrow) * wide).sum(), (narrow * half(wide)).sum())
+
+
+def test_a_block_that_adds_nothing_is_a_relu() -> None:
+    block, given = Block(4), torch.randn(2, 4, 8, 8)
+    torch.nn.init.zeros_(block.layers[-1].weight)
+    assert torch.equal(block(given), given.clamp(min=0))
 
 
 def test_weights_start_with_the_paper_s_spread() -> None:
