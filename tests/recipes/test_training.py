@@ -126,6 +126,14 @@ def test_a_longer_run_goes_on(whole, tmp_path) -> None:
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
 
 
+def test_averages_go_on_with_the_run(tmp_path) -> None:
+    averaged = {"ema_decay": 0.9}
+    train(tmp_path / "whole", loop=averaged)
+    train(tmp_path / "halved", loop={**averaged, "steps": 3})
+    train(tmp_path / "halved", loop=averaged, resume=True)
+    assert equal(learned(tmp_path / "whole"), learned(tmp_path / "halved"))
+
+
 def test_nan_in_the_data_names_step_and_array_and_keeps_the_weights(tmp_path) -> None:
     with pytest.raises(TrainingError, match=r"'wave' at step 3") as error:
         train(tmp_path / "run", data={"broken_at": 3})
@@ -142,6 +150,15 @@ def test_nan_in_a_loss_names_step_and_loss_and_keeps_the_weights(tmp_path) -> No
     with pytest.raises(TrainingError, match=r"loss 'real\w*' of player"):
         train(tmp_path / "far", players={"critic": {"learning_rate": 1e30}})
     assert all(torch.isfinite(t).all() for t in learned_or_none(tmp_path / "far").values() if t.is_floating_point())
+
+
+@pytest.mark.parametrize(("critic_moves", "kept"), [(False, [2, 3]), (True, [2])])
+def test_a_step_that_fails_halfway_is_not_kept(critic_moves: bool, kept: list[int], tmp_path) -> None:
+    """The critic moves first; then the generator fails at step 3, which follows the checkpoint of 2."""
+    players = {"generator": {"first_step": 3}, "critic": {"first_step": 0 if critic_moves else 4}}
+    with pytest.raises(TrainingError, match="At step 3, the gradient of player 'generator'"):
+        train(tmp_path, training={"realism": float("nan")}, players=players)
+    assert steps_kept(tmp_path) == kept
 
 
 def learned_or_none(run: Path) -> dict[str, torch.Tensor]:
@@ -223,6 +240,17 @@ def test_the_average_is_exponential(tmp_path) -> None:
         weight.add_(1.0)
     state.average(10_000)
     torch.testing.assert_close(state.averages["generator"]["0.weight"], before + 0.1)
+
+
+def test_the_average_is_faster_in_the_first_steps() -> None:
+    """After ``step`` steps, a tenth of the way is left at first, and ever more until the decay is reached."""
+    for step, left in ((0, 0.1), (8, 0.5), (1_000_000, 0.999)):
+        state = State(toy.make_game(toy.Config(), toy.Training()), {}, Loop(ema_decay=0.999), torch.device("cpu"))
+        weight = state.game.networks["generator"][0].weight
+        with torch.no_grad():
+            weight.add_(1.0)
+        state.average(step)
+        torch.testing.assert_close(weight - state.averages["generator"]["0.weight"], torch.full_like(weight, left))
 
 
 def test_clipping_bounds_the_move(tmp_path) -> None:
@@ -409,6 +437,18 @@ def test_a_run_starts_from_the_result_of_another(whole, tmp_path) -> None:
         assert torch.allclose(after[f"network/{name}"], kept, atol=1e-12)
     assert any(f"average/{name}" in after for name in weights)
     assert steps_kept(tmp_path / "tuned") == [1]
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_averages_start_from_what_the_run_before_has_reached(ema_decay, tmp_path) -> None:
+    train(tmp_path, loop={"ema_decay": ema_decay})
+    state = State(toy.make_game(toy.Config(), toy.Training()), {}, Loop(ema_decay=0.5), torch.device("cpu"))
+    saved = learned(tmp_path)
+    state.start_from(saved)
+    kind = "average" if ema_decay else "network"
+    wanted = {k.removeprefix(f"{kind}/generator/"): t for k, t in saved.items() if k.startswith(f"{kind}/generator/")}
+    assert equal(state.averages["generator"], wanted)
+    assert equal(dict(state.game.networks["generator"].state_dict()), wanted)
 
 
 def test_what_the_run_to_start_from_lacks_starts_as_it_is(whole) -> None:
