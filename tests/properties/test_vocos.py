@@ -80,6 +80,34 @@ def test_agreement_brings_the_sound_s_mel_nearer() -> None:
     assert errors[-1] < 0.7 * errors[0]
 
 
+def test_agreement_is_faster_with_its_momentum(monkeypatch: pytest.MonkeyPatch) -> None:
+    log_mel = MEL.forward(SOUND).astype(np.float32)[:, :86]
+    rough = griffin_lim(_spectra.told(MEL, log_mel), 1024, 256, Rounds(4))
+
+    def error() -> float:
+        agreed = _spectra.agreeing(MEL, rough, log_mel, 12)
+        return float(np.abs(MEL.forward(agreed)[:, :86] - log_mel).mean())
+
+    fast = error()
+    monkeypatch.setattr(_spectra, "AGREEMENT_MOMENTUM", 0.0)
+    assert fast < 0.95 * error()
+
+
+def test_magnitudes_are_compared_by_their_logarithms() -> None:
+    """Twice as loud is ln 2 off, however loud it is."""
+    network = pytest.importorskip("contrafact.vocoders.vocos.network")
+    import torch
+
+    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 22_050)).astype(np.float32))
+    for level in (0.1, 1.0):
+        spectra = stft(level * noise, 1024, 256)
+        found = [
+            network.losses(2 * level * noise, level * noise, MEL, (384, 1280))["magnitude"],
+            network.magnitude_losses(2 * spectra.abs(), spectra.abs())["detail"],
+        ]
+        assert [float(loss) for loss in found] == pytest.approx([np.log(2)] * 2, rel=1e-3)
+
+
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(UNTRAINED["vocos"](tmp_path_factory.mktemp("vocos"))["weights"])

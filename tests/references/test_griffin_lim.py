@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from contrafact.audio import Audio
+from contrafact.dsp.cqt import ConstantQ
 from contrafact.dsp.stft import istft, stft
 from contrafact.errors import SettingsError
 from contrafact.metrics.sound import evaluate, spectral_convergence_db
 from contrafact.registry import VOCODERS
 from contrafact.representation import Representation
 from contrafact.vocoders import _cqt_recovery
-from contrafact.vocoders._phase_recovery import Recovery, Rounds, griffin_lim, turned
+from contrafact.vocoders._phase_recovery import Recovery, Rounds, first_turns, griffin_lim, turned
 from contrafact.vocoders.griffin_lim import fill_spectrum, octaves_above
 
 RATE = 22_050
@@ -54,6 +55,14 @@ def test_a_round_is_the_plain_formula(momentum: float) -> None:
         accelerated = projected + momentum * (projected - before) if momentum else projected
         phased, before = wanted * accelerated / np.abs(accelerated), projected
     np.testing.assert_allclose(fast, istft(phased, len(samples), 1024, 256), atol=1e-3)
+
+
+def test_first_phases_stand_to_each_other_as_around_a_true_tone() -> None:
+    true = stft(np.sin(np.arange(8192) * 2 * np.pi * 40.2 / 1024).astype(np.float32), 1024, 256).T[8:24]
+    around = slice(39, 43)
+    made = np.exp(2j * np.pi * first_turns(np.abs(true), 1 / 4))[:, around]
+    steps = [np.angle(x[:, 1:] / x[:, :-1]) for x in (made, true[:, around])]
+    assert np.abs(np.angle(np.exp(1j * (steps[0] - steps[1])))).max() < 0.1
 
 
 def test_plain_rounds_never_get_worse_and_fast_ones_are_better() -> None:
@@ -188,6 +197,39 @@ def test_long_constant_q_images_are_made_in_chunks(monkeypatch: pytest.MonkeyPat
     chunked = evaluate(samples, vocoder(features)[0, : len(samples)], 16_000)
     assert chunked.log_mel_l1 < whole.log_mel_l1 + 0.15
     assert chunked.multi_resolution_stft < whole.multi_resolution_stft + 0.2
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.99])
+def test_a_constant_q_round_is_the_plain_formula(momentum: float) -> None:
+    cqt, hop = ConstantQ(RATE, 110.0, 36), 128
+    wanted = np.abs(cqt.grid(music(0.5), hop)).astype(np.float32)
+    length = wanted.shape[1] * hop
+    made = _cqt_recovery.cqt_griffin_lim(wanted, cqt, hop, Rounds(4, momentum, "random", seed=3))
+    low, *bands, high = cqt.forward(np.zeros(length))
+    times = [np.arange(len(band)) * step for band, step in zip(bands, cqt.hops, strict=True)]
+    sizes = [np.interp(t / hop, np.arange(len(row)), row) * (t < length) for row, t in zip(wanted, times, strict=True)]
+    draw = np.random.default_rng(3)
+    phased = [size * np.exp(2j * np.pi * draw.random(len(size), dtype=np.float32)) for size in sizes]
+    before: list[Any] = []
+    for _ in range(4):
+        projected = cqt.forward(cqt.inverse([low, *phased, high], length))[1:-1]
+        ahead = [p + momentum * (p - b) for p, b in zip(projected, before or [0] * len(sizes), strict=True)]
+        phased = [size * a / np.maximum(np.abs(a), 1e-20) for size, a in zip(sizes, ahead, strict=True)]
+        before = projected
+    np.testing.assert_allclose(made, cqt.inverse([low, *phased, high], length), atol=1e-3)
+
+
+def test_constant_q_chunks_meet_in_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tone would fade where neighbours have other phases, and click where they only stand side by side."""
+    cqt, hop = ConstantQ(RATE, 110.0, 36), 128
+    tone = np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE).astype(np.float32)
+    monkeypatch.setattr(_cqt_recovery, "CHUNK_S", 0.6)
+    monkeypatch.setattr(_cqt_recovery, "OVERLAP_S", 0.2)
+    wanted = np.abs(cqt.grid(tone, hop)).astype(np.float32)
+    made = _cqt_recovery.cqt_griffin_lim(wanted, cqt, hop, Rounds(10))
+    level = np.sqrt((made[: len(tone)].reshape(-1, RATE // 50) ** 2).mean(axis=1))[10:-10]
+    assert level.min() > 0.75 * np.median(level)
+    assert np.abs(np.diff(made)).max() < 1.3 * np.abs(np.diff(tone)).max()
 
 
 def test_wrong_settings_are_refused() -> None:
