@@ -17,7 +17,7 @@ from contrafact.errors import MissingError, SettingsError
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, Metre, Section
 from contrafact.players import _kit as kit
 from contrafact.players import jazz_drums_neural
-from contrafact.players._form import plan
+from contrafact.players._form import Bar, plan
 from contrafact.players._perform import Event, within
 from contrafact.players._recurrent import VELOCITIES, velocity_class
 from contrafact.players.jazz_drums_neural import MUST, NEVER, Config, centred, drawn_hits, rules
@@ -39,6 +39,7 @@ from contrafact.players.jazz_drums_neural._features import (
     SHAPE,
     SIZES,
     SLOTS,
+    TALK,
     THIRDS,
     Reader,
     Told,
@@ -115,6 +116,31 @@ def test_density_adds_talk_and_leaves_time_alone(learned: None) -> None:
     phases = [np.mod(thin.sheet.grid.beat_at(np.array([n.onset_s for n in notes])), 1) for notes in rides]
     thin_phase, thick_phase = (np.median(p[(p > 0.4) & (p < 0.85)]) for p in phases)
     assert thin_phase == pytest.approx(thick_phase, abs=0.01)
+
+
+def test_density_leaves_fills_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kit talks more in all other beats only: a fill is as busy as the network has it."""
+
+    class Even:
+        def hit_scores(self) -> np.ndarray:
+            return np.zeros(HITS)
+
+        def touch_scores(self, hits: np.ndarray) -> np.ndarray:
+            return np.zeros((COUNT, VELOCITIES + LATES))
+
+        def play(self, velocities: np.ndarray, late_s: np.ndarray) -> None:
+            pass
+
+    monkeypatch.setattr(jazz_drums_neural, "_fill", lambda bar, config, seed: range(2, 4))
+    bars = [Bar(i, 4 * i, 4, 0, i, 16, 0.5, "four", True) for i in range(8)]
+    inside, outside = [], []
+    for density in (0.0, 1.0):
+        events = [e for bar in bars for e in jazz_drums_neural._bar(Even(), bar, Config(density=density), 0)]  # type: ignore[arg-type]
+        talk = [e for e in events if OF_PITCH[e.pitch] in TALK]
+        inside.append([e for e in talk if e.beat % 4 >= 2])
+        outside.append([e for e in talk if e.beat % 4 < 2])
+    assert inside[0] == inside[1] != []
+    assert len(outside[1]) > 2 * len(outside[0])
 
 
 def song(metre: Metre = "4/4", bars: int = 64, bpm: float = 150.0) -> LeadSheet:

@@ -15,7 +15,7 @@ from contrafact.leadsheet import Chord, LeadSheet, MelodyNote
 from contrafact.metrics.style_statistics import bass, comping
 from contrafact.players import _pianist, pop_piano
 from contrafact.players._form import plan
-from contrafact.players._pianist import allowed, drawn
+from contrafact.players._pianist import Pianist, allowed, drawn
 from contrafact.players._pianist.features import (
     COLUMNS,
     HIGHEST,
@@ -204,6 +204,30 @@ def test_draws_follow_the_chances_of_what_is_open() -> None:
     cold = [drawn(scores, open_places, 0.2, d) for d in np.linspace(0, 0.9999, 1000)]
     assert cold.count(STOP) / 1000 == pytest.approx(0.6**5 / (0.6**5 + 0.4**5), abs=0.01)
     assert drawn(scores, np.zeros(REL, dtype=np.bool_), 1.0, 0.5) == STOP
+
+
+class Steadfast(Pianist):
+    """Likes the same keys whatever sounds already: one in either hand."""
+
+    def __init__(self) -> None:
+        self.liked = np.full(REL + 1, -30.0)
+        self.liked[[3, 10, STOP]] = np.log([0.5, 0.2, 0.3])
+
+    def scores(self, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.liked.copy(), np.zeros((REL, 1))
+
+
+@pytest.mark.parametrize("right", [None, 5], ids=["together", "by hands"])
+def test_keys_are_struck_from_low_to_high(right: int | None) -> None:
+    """What is passed leaves its chances to what may still come, as the network has learned it."""
+    pianist, grid, found = Steadfast(), np.linspace(0, 0.9999, 60), []
+    for first in grid:
+        for second in grid:
+            draws = np.array([first, second, 0.5, 0.5])
+            notes, _ = pianist._struck(np.ones(REL, dtype=np.bool_), 1.0, draws, right)
+            found.append(tuple(np.flatnonzero(notes).tolist()))
+    shares = [found.count(keys) / len(found) for keys in ((), (3,), (10,), (3, 10))]
+    assert shares == pytest.approx([0.3, 0.5 * 0.6, 0.2, 0.5 * 0.4], abs=0.03)
 
 
 def test_the_pedal_is_renewed_with_each_chord_and_bar() -> None:
