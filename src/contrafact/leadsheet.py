@@ -20,7 +20,7 @@ Metre = Literal["4/4", "3/4", "6/8"]
 BEATS_PER_BAR: dict[str, int] = {"4/4": 4, "3/4": 3, "6/8": 2}
 
 
-GUESSED = 0.2  # confidence below which one chord in seven is right (``benchmarks/reader_weights.py``, certainty)
+GUESSED = 0.2  # confidence below which about one chord in five is right (``benchmarks/reader_weights.py``, certainty)
 
 
 @dataclass(frozen=True, slots=True)
