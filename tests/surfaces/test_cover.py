@@ -349,7 +349,12 @@ def test_interrupted_at_any_moment_leaves_no_half_cover(band_recording, tmp_path
     if process.returncode == 0:  # it was quicker
         assert len(finished) == 1
         return
-    assert process.returncode in {status, -sign}, "by the signal itself where the interpreter was still starting"
+    early = {-sign}  # the interpreter was still starting
+    if sign != signal.SIGKILL:
+        early.add(
+            -signal.SIGINT
+        )  # so CPython ends after any interruption in code that an extension ran while it loaded
+    assert process.returncode in {status, *early}
     if finished:  # after its last step, before its process was gone
         assert_whole(finished[0])
     elif sign != signal.SIGKILL:
