@@ -16,9 +16,9 @@ import numpy as np
 
 from contrafact.files import write_text
 from contrafact.leadsheet import Chord, LeadSheet, Section
-from contrafact.notation import LEDGERS, MIDDLE_C, TICKS, Measure, Written, engrave, engrave_hands
+from contrafact.notation import LEDGERS, MIDDLE_C, TICKS, Measure, Spelling, Written, beamed, engrave, engrave_hands
 from contrafact.score import BeatGrid, Note, Part, Score
-from contrafact.theory.chords import bass_name, fifths, spell
+from contrafact.theory.chords import bass_name, fifths
 
 _HEADS = {48: ("whole", 0), 36: ("half", 1), 24: ("half", 0), 18: ("quarter", 1), 12: ("quarter", 0)} | {
     9: ("eighth", 1),
@@ -28,7 +28,6 @@ _HEADS = {48: ("whole", 0), 36: ("half", 1), 24: ("half", 0), 18: ("quarter", 1)
     4: ("eighth", 0),
 }
 _FLAGS = {"eighth": 1, "16th": 2, "32nd": 3}
-_ALTERS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 _HALVED = {"whole": "half", "half": "quarter", "quarter": "eighth", "eighth": "16th", "16th": "32nd"}
 _TRIPLET_LENGTHS = (4, 8)
 _KINDS = {
@@ -48,39 +47,6 @@ _DRUM_STAFF = {
     42: ("G", 5, "x"), 44: ("D", 4, "x"), 46: ("G", 5, "circle-x"), 49: ("A", 5, "x"), 57: ("A", 5, "x"),
     51: ("F", 5, "x"), 53: ("F", 5, "diamond"), 59: ("F", 5, "x"),
 }  # fmt: skip
-
-
-class _Spelling:
-    """How a staff spells pitches in a key, and which accidentals it needs; measures come in order."""
-
-    def __init__(self, key: str) -> None:
-        self._key, count = key, fifths(key)
-        steps = "FCGDAEB"[:count] if count >= 0 else "BEADGCF"[:-count]
-        self._signature = dict.fromkeys(steps, 1 if count > 0 else -1)
-        self._here: dict[tuple[str, int], int] = {}
-        self._before: dict[tuple[str, int], int] = {}
-        self._held: dict[tuple[str, int], int] = {}
-
-    def begin_measure(self) -> None:
-        """Accidentals hold within their measure, and the next one may have to remind of it."""
-        self._before, self._here, self._held = {**self._held, **self._here}, {}, {}
-
-    def of(self, pitch: int) -> tuple[str, int]:
-        """Step and alteration of a MIDI pitch."""
-        name = spell(pitch, self._key)
-        return name[0], name.count("#") - name.count("b")
-
-    def hold(self, step: str, octave: int, alter: int) -> None:
-        """A head is tied to the one before, over the bar line without its accidental."""
-        self._held[step, octave] = alter
-
-    def accidental(self, step: str, octave: int, alter: int) -> str:
-        """What stands before a head, or "" where signature and measure say it already."""
-        place, usual = (step, octave), self._signature.get(step, 0)
-        others = {before.get(place, usual) for before in (self._before, self._held)}
-        read = {self._here[place]} if place in self._here else {usual, *others}
-        self._here[place] = alter
-        return "" if read == {alter} else _ALTERS[alter]
 
 
 @dataclass(frozen=True)
@@ -181,7 +147,7 @@ def _declare(parts: ET.Element, identity: str, voice: _Voice) -> None:
 def _write_measures(
     part: ET.Element, identity: str, voice: _Voice, sheet: LeadSheet, grid: BeatGrid, beat_type: int, *, leading: bool
 ) -> None:
-    metre, spellings = 0, [_Spelling(sheet.key) for _ in voice.staves]
+    metre, spellings = 0, [Spelling(sheet.key) for _ in voice.staves]
     chords, sections = list(sheet.chords), list(sheet.sections)
     has_pickup = len(voice.staves[0]) > 1 and voice.staves[0][0].beats < grid.beats_per_bar
     for place, measure in enumerate(voice.staves[0]):
@@ -313,7 +279,7 @@ def _note(
     identity: str,
     voice: _Voice,
     staff: int,
-    spelling: _Spelling,
+    spelling: Spelling,
     beat_type: int,
 ) -> None:
     """One head; ``beams`` by level, or None where it belongs to the chord of the head before."""
@@ -372,28 +338,12 @@ def _type(length: int, beat_type: int) -> str:
 
 
 def _beams(events: Sequence[Written], beat_type: int) -> list[list[str]]:
-    """For each event of a measure its beams by level: flagged notes in a row are joined within a beat, in eighths
-    within three."""
-    group_ticks = TICKS if beat_type == 4 else 3 * TICKS
+    """Beams within a beat, in eighths within three."""
     flags = [_FLAGS.get(_type(e.length, beat_type), 0) if e.pitches else 0 for e in events]
-    group = [e.start // group_ticks for e in events]
-
-    def joined(a: int, b: int, level: int) -> bool:
-        return min(a, b) >= 0 and max(a, b) < len(events) and group[a] == group[b] and min(flags[a], flags[b]) >= level
-
-    beams: list[list[str]] = []
-    for i, count in enumerate(flags):
-        is_alone = not joined(i - 1, i, 1) and not joined(i, i + 1, 1)
-        beams.append([])
-        for level in range(1, 1 if is_alone else count + 1):
-            before, after = joined(i - 1, i, level), joined(i, i + 1, level)
-            hook = "backward hook" if joined(i - 1, i, 1) else "forward hook"
-            names = {(True, True): "continue", (True, False): "end", (False, True): "begin"}
-            beams[-1].append(names.get((before, after), hook))
-    return beams
+    return beamed(events, flags, TICKS if beat_type == 4 else 3 * TICKS)
 
 
-def _pitch(note: ET.Element, pitch: int, spelling: _Spelling, *, is_tied: bool) -> str:
+def _pitch(note: ET.Element, pitch: int, spelling: Spelling, *, is_tied: bool) -> str:
     """Write a pitch; the accidental that stands before its head, or ""."""
     step, alter = spelling.of(pitch)
     octave = (pitch - alter) // 12 - 1

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contrafact.score import BeatGrid, Note
+from contrafact.theory.chords import fifths, spell
 
 TICKS = 12
 MIDDLE_C = 60
 LEDGERS = 7  # semitones from middle C to the third ledger line below the treble clef (F3) and above the bass clef (G4)
+_ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 _SIXTEENTHS, _TRIPLETS, _EIGHTHS = np.array([0, 3, 6, 9, 12]), np.array([0, 4, 8, 12]), np.array([0, 6, 12])
 _SWUNG_EIGHTH = (0.54, 0.76)  # where an off-beat may lie that is written as an eighth (style facts 1.2 and 4.2)
 
@@ -203,3 +205,61 @@ def _head(position: int, room: int) -> int:
         lengths = (9, 8, 6, 4, 3)
         return next((n for n in lengths if n <= room), room)
     return min(room, TICKS - inside)
+
+
+def beamed(events: Sequence[Written], flags: Sequence[int], group_ticks: int) -> list[list[str]]:
+    """For each event of a measure its beams by level, in the words of MusicXML: flagged notes in a row are joined.
+
+    Args:
+        events: of the measure.
+        flags: of each, 0 for a rest.
+        group_ticks: length within which notes are joined.
+    """
+    group = [e.start // group_ticks for e in events]
+
+    def joined(a: int, b: int, level: int) -> bool:
+        return min(a, b) >= 0 and max(a, b) < len(events) and group[a] == group[b] and min(flags[a], flags[b]) >= level
+
+    found: list[list[str]] = []
+    for i, count in enumerate(flags):
+        is_alone = not joined(i - 1, i, 1) and not joined(i, i + 1, 1)
+        found.append([])
+        for level in range(1, 1 if is_alone else count + 1):
+            before, after = joined(i - 1, i, level), joined(i, i + 1, level)
+            hook = "backward hook" if joined(i - 1, i, 1) else "forward hook"
+            names = {(True, True): "continue", (True, False): "end", (False, True): "begin"}
+            found[-1].append(names.get((before, after), hook))
+    return found
+
+
+class Spelling:
+    """How a staff spells pitches in a key, and which accidentals it needs; measures come in order."""
+
+    def __init__(self, key: str) -> None:
+        self._key, count = key, fifths(key)
+        steps = "FCGDAEB"[:count] if count >= 0 else "BEADGCF"[:-count]
+        self._signature = dict.fromkeys(steps, 1 if count > 0 else -1)
+        self._here: dict[tuple[str, int], int] = {}
+        self._before: dict[tuple[str, int], int] = {}
+        self._held: dict[tuple[str, int], int] = {}
+
+    def begin_measure(self) -> None:
+        """Accidentals hold within their measure, and the next one may have to remind of it."""
+        self._before, self._here, self._held = {**self._held, **self._here}, {}, {}
+
+    def of(self, pitch: int) -> tuple[str, int]:
+        """Step and alteration of a MIDI pitch."""
+        name = spell(pitch, self._key)
+        return name[0], name.count("#") - name.count("b")
+
+    def hold(self, step: str, octave: int, alter: int) -> None:
+        """A head is tied to the one before, over the bar line without its accidental."""
+        self._held[step, octave] = alter
+
+    def accidental(self, step: str, octave: int, alter: int) -> str:
+        """What stands before a head, or "" where signature and measure say it already."""
+        place, usual = (step, octave), self._signature.get(step, 0)
+        others = {before.get(place, usual) for before in (self._before, self._held)}
+        read = {self._here[place]} if place in self._here else {usual, *others}
+        self._here[place] = alter
+        return "" if read == {alter} else _ACCIDENTALS[alter]

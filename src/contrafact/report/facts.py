@@ -205,17 +205,14 @@ def style_rows(values: Mapping[str, float], column: str) -> list[dict[str, Any]]
 
 def warnings(made: Made, figures: Mapping[str, Any]) -> list[str]:
     """What a user should know about this cover, whose `measure` are ``figures``."""
-    doubted = (
-        *content_doubts(figures["content"]),
-        *style_doubts(**{k: figures["style"][k] for k in ("score", "score_of_other")}),
-    )
-    silent = unplayed(made.arrangement.score, made.heard.analysis)
+    style = figures["style"]
     asked_bpm = None if made.settings.get("leadsheet") else made.settings.get("tempo_bpm")
     return [
         *made.heard.source.warnings,
         *doubts(made.original, asked_bpm),
-        *doubted,
-        *silent,
+        *content_doubts(figures["content"]),
+        *style_doubts(style["score"], style["score_of_other"]),
+        *unplayed(made.arrangement.score, made.heard.analysis),
         *sinking(made.fade),
     ]
 
