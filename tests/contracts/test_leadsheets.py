@@ -15,9 +15,9 @@ from tests.conftest import BARS, BEAT_S, TUNE
 from contrafact import hearing
 from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.errors import SettingsError
-from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, to_json
+from contrafact.leadsheet import Chord, LeadSheet, MelodyNote, Section, to_json
 from contrafact.leadsheets import mixed, neural
-from contrafact.leadsheets._parts import beatwise, chords, downbeats, features
+from contrafact.leadsheets._parts import beatwise, chords, downbeats, edges, features
 from contrafact.leadsheets._parts.assembly import ChordFinder, assemble, of_melody
 from contrafact.leadsheets.neural import _activations, _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._spectra import FRAME_RATE
@@ -77,6 +77,67 @@ def test_the_beat_is_sought_near_the_tempo_that_is_asked_for(name: str, times: f
     ticks = np.arange(8 * BARS) * BEAT_S / 2
     inside = sheet.beats_s[sheet.beats_s < ticks[-1]]
     assert np.abs(inside[:, None] - ticks).min(axis=1).max() < 0.03
+
+
+@EVERY
+def test_silence_around_a_band_changes_nothing_of_what_it_plays(name: str, band: Audio) -> None:
+    before_s, after_s = 12.3, 7.0
+    quiet = (np.zeros((1, round(s * ANALYSIS_RATE)), np.float32) for s in (before_s, after_s))
+    late = Audio(np.concatenate([next(quiet), band.samples, next(quiet)], axis=1), ANALYSIS_RATE)
+    sheet = read(name, late)
+    beats = before_s + np.arange(4 * BARS) * BEAT_S
+    assert np.abs(sheet.beats_s[:, None] - beats).min(axis=0).max() < 0.03
+    assert np.abs(sheet.downbeats_s[:, None] - beats[::4]).min(axis=0).max() < 0.03
+    assert sheet.beats_s[0] < BEAT_S
+    assert sheet.beats_s[-1] > late.duration_s - BEAT_S
+    assert np.abs(np.diff(sheet.beats_s) - BEAT_S).max() < 0.06
+    assert np.abs(np.diff(sheet.downbeats_s) - 4 * BEAT_S).max() < 0.1
+    assert (sheet.metre, sheet.key) == ("4/4", "C:maj")
+    assert before_s - 0.6 < sheet.starts_s <= before_s
+    assert sheet.duration_s == sheet.chords[-1].end_s == sheet.sections[-1].end_s == late.duration_s
+    assert sheet.chords[0].start_s == sheet.sections[0].start_s == 0
+    assert [c.symbol for c in (sheet.chords[0], sheet.chords[-1])] == ["N", "N"]
+    assert sheet.chords[0].end_s == pytest.approx(before_s, abs=0.6)
+    assert min(n.onset_s for n in sheet.melody) > before_s - 0.2
+
+
+def test_readers_are_spared_the_silence_around_the_music() -> None:
+    rate, frames = ANALYSIS_RATE, round(20 * ANALYSIS_RATE / 256)
+    tone = np.sin(np.arange(10 * rate) / 10).astype(np.float32)
+    audio = Audio(np.concatenate([np.zeros(5 * rate, np.float32), tone, np.zeros(5 * rate, np.float32)])[None], rate)
+    notes = tuple(Note(onset_s, 1.0, 60, 90) for onset_s in (1.0, 6.0, 14.5))
+    heard = Transcription(
+        Score((Part("piano", 0, notes),)), rate / 256, *(np.zeros((frames, bins), np.float32) for bins in (88, 88, 264))
+    )
+    seen: list[tuple[Audio, Transcription]] = []
+
+    def reader(audio: Audio, transcription: Transcription) -> LeadSheet:
+        seen.append((audio, transcription))
+        grid = np.arange(0.25, audio.duration_s, 0.5)
+        chord, section = Chord(0.0, audio.duration_s, "C:maj"), Section(0.0, audio.duration_s, "A")
+        return LeadSheet(audio.duration_s, grid, grid[1::3], "3/4", "C:maj", (chord,), (), (section,))
+
+    sheet = edges.without_silence(reader)(audio, heard)
+    part, kept = seen[0]
+    assert part.duration_s == pytest.approx(10.5, abs=0.3)
+    begin_s = sheet.chords[0].end_s
+    assert 4.4 < begin_s <= 5.0
+    assert [n.onset_s for n in kept.score.parts[0].notes] == pytest.approx([6.0 - begin_s, 14.5 - begin_s])
+    assert len(kept.note) / kept.frame_rate == pytest.approx(part.duration_s, abs=0.02)
+    np.testing.assert_array_equal(
+        part.samples[0], audio.samples[0, (at := round(begin_s * rate)) : at + part.samples.shape[1]]
+    )
+    np.testing.assert_allclose(np.diff(sheet.beats_s), 0.5)
+    np.testing.assert_allclose(np.diff(sheet.downbeats_s), 1.5)
+    assert np.abs(sheet.beats_s - begin_s - 0.25).min() < 1e-6
+    assert sheet.starts_s == begin_s
+    assert [c.symbol for c in sheet.chords] == ["N", "C:maj", "N"]
+    for same in (Audio(audio.samples[:, 5 * rate : 15 * rate], rate), Audio(0 * audio.samples, rate)):
+        edges.without_silence(reader)(same, heard)
+        assert seen[-1][0] is same
+    stated = replace(heard, score=Score((), BeatGrid(np.arange(20.0), np.arange(0, 20, 4), 4)))
+    edges.without_silence(reader)(audio, stated)
+    assert seen[-1][0] is audio
 
 
 def test_any_tempo_may_be_asked_for(band: Audio) -> None:

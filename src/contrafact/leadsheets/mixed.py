@@ -24,6 +24,7 @@ from contrafact.leadsheet import LeadSheet, MelodyNote
 from contrafact.leadsheets import neural
 from contrafact.leadsheets._parts import beatwise, chords, features, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
+from contrafact.leadsheets._parts.edges import without_silence
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.leadsheets.neural._labels import LOWEST_MELODY, MELODY_PITCHES
 from contrafact.leadsheets.neural._spectra import FRAME_RATE, Array
@@ -112,7 +113,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
         find_chords = partial(_harmony.find_chords, chord, bass, config.harmony)
         return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody, chords.find_chords)
 
-    return read
+    return without_silence(read)
 
 
 def struck_anew(melody: Sequence[MelodyNote], notes: Score) -> tuple[MelodyNote, ...]:

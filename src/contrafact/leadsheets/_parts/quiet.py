@@ -55,10 +55,10 @@ def trimmed_chords(
     kept = [c for c in kept if c.end_s - c.start_s > 1e-6]
     head = [Chord(0.0, start, "N")] if start > 0 else []
     tail = [Chord(end, last, "N")] if end < last else []
-    return tuple(_joined([*head, *kept, *tail]))
+    return tuple(joined([*head, *kept, *tail]))
 
 
-def _joined(chords: list[Chord]) -> list[Chord]:
+def joined(chords: list[Chord]) -> list[Chord]:
     """Neighbours without a chord as one."""
     result: list[Chord] = []
     for c in chords:

@@ -12,6 +12,7 @@ from contrafact.audio import Audio
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets._parts import beats, beatwise, chords, downbeats, features, levels, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, Rhythm, assemble
+from contrafact.leadsheets._parts.edges import without_silence
 from contrafact.leadsheets.heuristic import melody
 from contrafact.registry import Card
 from contrafact.score import Transcription
@@ -64,7 +65,7 @@ def build(config: Config = Config()) -> LeadSheetReader:
         find_melody = partial(melody.track_melody, transcription, config=config.melody)
         return assemble(audio, transcription.score, land, rhythm, chords.find_chords, find_melody)
 
-    return read
+    return without_silence(read)
 
 
 def _rhythm(land: beatwise.Landscape, known: stated.Beats | None, config: Config) -> Rhythm:

@@ -18,6 +18,7 @@ from contrafact.audio import Audio
 from contrafact.leadsheet import LeadSheet
 from contrafact.leadsheets._parts import beatwise, features, stated
 from contrafact.leadsheets._parts.assembly import LeadSheetReader, assemble
+from contrafact.leadsheets._parts.edges import without_silence
 from contrafact.leadsheets.neural import _harmony, _listener, _melody, _rhythm
 from contrafact.registry import Card
 from contrafact.score import Transcription
@@ -102,4 +103,4 @@ def build(config: Config = Config()) -> LeadSheetReader:
         find_chords = partial(_harmony.find_chords, heard.chord, heard.bass, config.harmony)
         return assemble(audio, transcription.score, land, rhythm, find_chords, find_melody)
 
-    return read
+    return without_silence(read)

@@ -1,0 +1,108 @@
+"""Silence before and after the music, which readers are spared: it has no beat, yet would have a say in the tempo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import wraps
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrafact.audio import Audio
+from contrafact.dsp.levels import WINDOW_S, levels_db
+from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Section
+from contrafact.leadsheets._parts import beats, quiet
+from contrafact.leadsheets._parts.assembly import LeadSheetReader
+from contrafact.score import Note, Score, Transcription
+
+SILENT_DB = 50.0  # below the loudest moment
+SHORTEST_S = 1.0  # shorter silence stays
+Span = tuple[int, int]
+"""First frame of a transcription, and the one after the last."""
+
+
+def without_silence(read: LeadSheetReader) -> LeadSheetReader:
+    """A reader who hears the music alone; beats and bars go on through the silence around it.
+
+    Where a MIDI file states the beats, nothing is left out.
+    """
+
+    @wraps(read)
+    def reading(audio: Audio, transcription: Transcription) -> LeadSheet:
+        found = None if transcription.score.grid else _music(audio, transcription)
+        if not found:
+            return read(audio, transcription)
+        begin, end = (round(frame / transcription.frame_rate * audio.sample_rate) for frame in found)
+        if found[1] == len(transcription.note):
+            end = audio.samples.shape[1]
+        part = Audio(audio.samples[:, begin:end], audio.sample_rate)
+        sheet = read(part, _between(transcription, found))
+        return _moved(sheet, found[0] / transcription.frame_rate, audio.duration_s)
+
+    return reading
+
+
+def _music(audio: Audio, transcription: Transcription) -> Span | None:
+    """Where there is music; None where that is nearly everywhere."""
+    level_db = levels_db(audio.samples[0], audio.sample_rate)
+    if not len(level_db):
+        return None
+    at = np.flatnonzero(level_db > level_db.max() - SILENT_DB)
+    frames, duration_s = len(transcription.note), audio.duration_s
+    start_s, end_s = float(at[0]) * WINDOW_S, float(at[-1] + 1) * WINDOW_S
+    start = int(start_s * transcription.frame_rate) if start_s >= SHORTEST_S else 0
+    end = int(np.ceil(end_s * transcription.frame_rate)) if duration_s - end_s >= SHORTEST_S else frames
+    return None if (start, end) == (0, frames) else (start, min(end, frames))
+
+
+def _between(heard: Transcription, span: Span) -> Transcription:
+    """What was heard inside of ``span``."""
+    start_s, end_s = (frame / heard.frame_rate for frame in span)
+
+    def kept(notes: Sequence[Note]) -> tuple[Note, ...]:
+        inside = (n for n in notes if start_s <= n.onset_s < end_s)
+        return tuple(
+            replace(n, onset_s=n.onset_s - start_s, duration_s=min(n.end_s, end_s) - n.onset_s) for n in inside
+        )
+
+    parts = tuple(replace(part, notes=kept(part.notes), pedals=()) for part in heard.score.parts)
+    inside = slice(*span)
+    arrays = {name: getattr(heard, name)[inside] for name in ("onset", "note", "contour")}
+    return replace(heard, score=Score(parts), **arrays)
+
+
+def _moved(sheet: LeadSheet, later_s: float, duration_s: float) -> LeadSheet:
+    """A lead sheet of a part, as one of the whole song, in which the part begins ``later_s`` seconds later."""
+    last_s = later_s + sheet.duration_s
+    grid_s = beats.extend(sheet.beats_s + later_s, duration_s)
+    bars = np.searchsorted(grid_s, sheet.downbeats_s + later_s - 1e-6)
+    head = [Chord(0.0, later_s, "N")] if later_s > 0 else []
+    tail = [Chord(last_s, duration_s, "N")] if last_s < duration_s else []
+    inner = [replace(c, start_s=c.start_s + later_s, end_s=c.end_s + later_s) for c in sheet.chords]
+    sections = [replace(s, start_s=s.start_s + later_s, end_s=s.end_s + later_s) for s in sheet.sections]
+    return replace(
+        sheet,
+        duration_s=duration_s,
+        beats_s=grid_s,
+        downbeats_s=grid_s[_everywhere(bars, BEATS_PER_BAR[sheet.metre], len(grid_s))],
+        chords=tuple(quiet.joined([*head, *inner, *tail])),
+        melody=tuple(MelodyNote(n.onset_s + later_s, n.duration_s, n.pitch, n.confidence) for n in sheet.melody),
+        sections=_spread(sections, duration_s),
+        starts_s=sheet.starts_s + later_s,
+    )
+
+
+def _everywhere(bars: NDArray[np.int64], per_bar: int, count: int) -> NDArray[np.int64]:
+    """Indices of the beats that start bars, and of those before and after them, of so many beats."""
+    if not len(bars):
+        return bars
+    before = np.arange(bars[0] % per_bar, bars[0], per_bar)
+    return np.concatenate([before, bars, np.arange(bars[-1] + per_bar, count, per_bar)])
+
+
+def _spread(sections: Sequence[Section], duration_s: float) -> tuple[Section, ...]:
+    """With the first and the last as long as the silence around them allows."""
+    first, *rest = sections
+    *rest, last = [replace(first, start_s=0.0), *rest]
+    return (*rest, replace(last, end_s=duration_s))
