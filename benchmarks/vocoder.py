@@ -90,8 +90,9 @@ def methods(weights: str, also: dict[str, Path]) -> dict[str, Method]:
         BASELINES["_librosa"]: by_librosa(power=2.0),
         BASELINES["_librosa_magnitudes"]: by_librosa(power=1.0),
         "vocos": ours(vocos.build(config)),
-        "vocos, fewer rounds": ours(vocos.build(replace(config, iterations=16, agreements=4))),
-        "vocos, no agreement": ours(vocos.build(replace(config, agreements=0))),
+        "vocos, fewer rounds": ours(vocos.build(replace(config, iterations=16, settlings=2, agreements=4))),
+        "vocos, no settling": ours(vocos.build(replace(config, settlings=0))),
+        "vocos, no settling, no agreement": ours(vocos.build(replace(config, settlings=0, agreements=0))),
         **{name: ours(VOCODERS.build(name, weights=str(exported(run)))) for name, run in also.items()},
     }
 
@@ -103,7 +104,7 @@ def ours(vocoder: Callable[[Floats], Floats]) -> Method:
 
 def agreed(vocoder: Callable[[Floats], Floats], config: vocos.Config) -> Method:
     """A vocoder of one song, with vocos' last step after it."""
-    return Method(lambda log_mel: _spectra.agreeing(config.mel, vocoder(log_mel)[0], log_mel[0], config.agreements))
+    return Method(lambda log_mel: _spectra.finished(config.mel, vocoder(log_mel)[0], log_mel[0], config.agreements))
 
 
 def by_librosa(power: float) -> Method:

@@ -59,6 +59,39 @@ def test_the_network_begins_with_no_change() -> None:
     assert more - count == 4 * (5 * 27 + 1) + 9 * (64 - 16) + 4 + 9 * 4
 
 
+@pytest.mark.parametrize("scale", _spectra.SETTLING)
+@pytest.mark.parametrize("frames", [1, 6, 7])
+def test_magnitudes_on_another_grid_stand_where_its_transform_has_them(scale: float, frames: int) -> None:
+    """A plane in logarithms of frequency and time, at the coordinates of the other grid."""
+
+    def plane(bins: int, count: int, step: float) -> np.ndarray:
+        return np.exp(0.01 * np.arange(bins)[:, None] / step - 0.1 * np.arange(count) * step)
+
+    count = int(np.ceil(frames / scale))
+    wanted = plane(round(512 * scale) + 1, count, scale)
+    if scale < 1:
+        wanted[:, -1] = wanted[:, -2]  # no frame follows the last
+    np.testing.assert_allclose(_spectra.rescaled(plane(513, frames, 1), scale), wanted, rtol=1e-9)
+
+
+def test_settled_noise_follows_its_spectrum_through_all_windows() -> None:
+    """Through the two that recovery does not look through, and above the lowest partials alone."""
+    wanted = np.full((513, 86), 2.0, np.float32)
+    log_mel = MEL.project(wanted)
+    rough = griffin_lim(wanted, 1024, 256, Rounds(16, start="random"))
+    settled = _spectra.finished(MEL, rough, log_mel, 0, wanted, 8)
+
+    def off(sound: np.ndarray, scale: float, below: bool) -> float:
+        spectra = np.abs(stft(sound, round(1024 * scale), round(256 * scale)))[:, 4:-4]
+        split = round(_spectra.SMOOTH_HZ * 1024 * scale / 22_050)
+        part = spectra[2 : split - 2] if below else spectra[split + 2 : -2]
+        return float(np.abs(np.log(part + 1e-4) - np.log(2 * scale**0.5)).mean())
+
+    for scale in (0.5, 2.0):
+        assert off(settled, scale, below=False) < 0.7 * off(rough, scale, below=False)
+        assert off(settled, scale, below=True) > 0.8 * off(rough, scale, below=True)
+
+
 def test_true_magnitude_and_phase_from_scratch_are_an_identity() -> None:
     spectra = stft(SOUND, 1024, 256)[:, :86]
     answer = np.concatenate([np.log(np.abs(spectra) + 1e-12), np.angle(spectra)])
@@ -73,7 +106,7 @@ def test_agreement_brings_the_sound_s_mel_nearer() -> None:
     log_mel = MEL.forward(SOUND).astype(np.float32)[:, :86]
     rough = griffin_lim(_spectra.told(MEL, log_mel), 1024, 256, Rounds(4))
     errors = [
-        np.abs(MEL.forward(_spectra.agreeing(MEL, rough, log_mel, times))[:, :86] - log_mel).mean()
+        np.abs(MEL.forward(_spectra.finished(MEL, rough, log_mel, times))[:, :86] - log_mel).mean()
         for times in (0, 2, 8, 24)
     ]
     assert errors == sorted(errors, reverse=True)
@@ -85,7 +118,7 @@ def test_agreement_is_faster_with_its_momentum(monkeypatch: pytest.MonkeyPatch) 
     rough = griffin_lim(_spectra.told(MEL, log_mel), 1024, 256, Rounds(4))
 
     def error() -> float:
-        agreed = _spectra.agreeing(MEL, rough, log_mel, 12)
+        agreed = _spectra.finished(MEL, rough, log_mel, 12)
         return float(np.abs(MEL.forward(agreed)[:, :86] - log_mel).mean())
 
     fast = error()
@@ -113,18 +146,19 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(UNTRAINED["vocos"](tmp_path_factory.mktemp("vocos"))["weights"])
 
 
-def test_rounds_and_agreements_count(untrained: str) -> None:
+def test_rounds_settlings_and_agreements_count(untrained: str) -> None:
     """The network that has learned nothing answers what the mel bins tell, which is what the rounds go towards."""
     log_mel = MEL.forward(SOUND)[:, :86].astype(np.float32)
     told = _spectra.told(MEL, log_mel)
 
-    def made(iterations: int, agreements: int) -> np.ndarray:
-        config = vocos.Config(weights=untrained, iterations=iterations, agreements=agreements)
-        return vocos.build(config)(log_mel[None])[0]
+    def made(iterations: int, settlings: int, agreements: int) -> np.ndarray:
+        rounds = {"iterations": iterations, "settlings": settlings, "agreements": agreements}
+        return vocos.build(vocos.Config(weights=untrained, **rounds))(log_mel[None])[0]
 
-    few, many, agreed = made(0, 0), made(24, 0), made(24, 16)
+    few, many, settled, agreed = made(0, 0, 0), made(24, 0, 0), made(24, 4, 0), made(24, 0, 16)
     distances = [np.linalg.norm(np.abs(stft(sound, 1024, 256))[:, :86] - told) for sound in (few, many)]
     assert distances[1] < 0.7 * distances[0]
+    assert not np.allclose(settled, many, atol=1e-3)
     mels = [np.abs(MEL.forward(sound)[:, :86] - log_mel).mean() for sound in (many, agreed)]
     assert mels[1] < 0.7 * mels[0]
 
@@ -132,7 +166,7 @@ def test_rounds_and_agreements_count(untrained: str) -> None:
 def test_a_song_in_pieces_has_no_seams(untrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hiss = 0.1 * np.random.default_rng(0).standard_normal(4 * 22_050)
     log_mel = MEL.forward(hiss).astype(np.float32)[None]
-    vocoder = vocos.build(vocos.Config(weights=untrained, iterations=4, agreements=8))
+    vocoder = vocos.build(vocos.Config(weights=untrained, iterations=4, settlings=3, agreements=8))
     whole = vocoder(log_mel)
     monkeypatch.setattr(_spectra, "PIECE", 70)
     np.testing.assert_allclose(vocoder(log_mel), whole, atol=1e-3)
@@ -142,7 +176,7 @@ def test_a_network_that_answers_phases_plays_them(tmp_path: Path) -> None:
     config = vocos.Config(width=16, inner=16, layers=1, phases="answered")
     file = write("vocoders/vocos", config, tmp_path / "scratch.onnx")
     log_mel = MEL.forward(SOUND)[:, :86].astype(np.float32)
-    vocoder = vocos.build(vocos.Config(weights=file, iterations=0, agreements=0))
+    vocoder = vocos.build(vocos.Config(weights=file, iterations=0, settlings=0, agreements=0))
     answer = open_session(Path(file)).run(None, {"features": log_mel[None]})[0][0]
     np.testing.assert_allclose(
         vocoder(log_mel[None])[0], istft(_spectra.from_scratch(answer), 86 * 256, 1024, 256), atol=1e-5
@@ -158,7 +192,7 @@ def test_augmented_sound_is_varied_finite_and_in_range() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"width": 0}, {"channels": 0}, {"reach": 2}, {"iterations": -1}, {"agreements": -1}]
+    "settings", [{"width": 0}, {"channels": 0}, {"reach": 2}, {"iterations": -1}, {"settlings": -1}, {"agreements": -1}]
 )
 def test_impossible_settings_are_refused(settings) -> None:
     with pytest.raises(ValueError, match="must be"):

@@ -51,9 +51,10 @@ class Config:
         channels: of the convolutions over frequencies and frames that follow where phases are recovered.
         phases: "recovered" by Griffin-Lim from magnitudes, or "answered" by the network from scratch, as in the paper.
         iterations: rounds of Griffin-Lim, towards the magnitudes that the network answered.
+        settlings: then, rounds through windows of three lengths in turn, above 1.5 kHz.
         agreements: at the very end, rounds that draw the sound's own mel spectrogram towards the given one.
         weights: name of weights that come along, or an ONNX file with its card beside it; all settings above follow
-            from their card, but for the rounds: those of the paper's network are 0 and 0.
+            from their card, but for the rounds, of which the paper's network needs none.
         threads: of the network. Changes no result beyond rounding.
     """
 
@@ -68,6 +69,7 @@ class Config:
     channels: int = 16
     phases: Literal["recovered", "answered"] = "recovered"
     iterations: int = 60
+    settlings: int = 4
     agreements: int = 12
     weights: str = "vocos"
     threads: int = 2
@@ -77,8 +79,8 @@ class Config:
             raise ValueError("width, inner, layers, channels, bins and threads must be 1 or more")
         if self.reach % 2 == 0:
             raise ValueError("reach must be odd")
-        if min(self.iterations, self.agreements) < 0:
-            raise ValueError("iterations and agreements must be 0 or more")
+        if min(self.iterations, self.settlings, self.agreements) < 0:
+            raise ValueError("iterations, settlings and agreements must be 0 or more")
 
     @property
     def representation(self) -> Representation:
@@ -119,6 +121,7 @@ FAITHFUL = Config(
     reach=7,
     phases="answered",
     iterations=0,
+    settlings=0,
     agreements=0,
 )
 
@@ -159,7 +162,8 @@ class Vocoder:
         """The network, and the settings that fit it."""
         config = self.config
         session, learned = weights.open_network(config.weights, Config, config.threads)
-        return session, replace(learned, iterations=config.iterations, agreements=config.agreements)
+        rounds = {key: getattr(config, key) for key in ("iterations", "settlings", "agreements")}
+        return session, replace(learned, **rounds)
 
 
 def _one(session: InferenceSession, config: Config, log_mel: Floats) -> Floats:
@@ -181,12 +185,13 @@ def answers(session: InferenceSession, config: Config, log_mel: Floats) -> Array
 def sounding(config: Config, spectra: Array, log_mel: Floats) -> Floats:
     """Sound (frames * hop,) of what `answers` gave for ``log_mel``."""
     mel = config.mel
+    magnitudes = np.asarray(np.abs(spectra), dtype=np.float32)
     if config.phases == "answered":
-        sound = _spectra.settled(mel, np.abs(spectra), spectra, config.iterations)
+        sound = _spectra.continued(mel, magnitudes, spectra, config.iterations)
     else:
         rounds = Rounds(config.iterations, _spectra.MOMENTUM)
-        sound = griffin_lim(spectra, mel.window_samples, mel.hop_samples, rounds)
-    return _spectra.agreeing(mel, sound, log_mel, config.agreements)
+        sound = griffin_lim(magnitudes, mel.window_samples, mel.hop_samples, rounds)
+    return _spectra.finished(mel, sound, log_mel, config.agreements, magnitudes, config.settlings)
 
 
 def _answered(session: InferenceSession, config: Config, log_mel: Floats) -> Array:

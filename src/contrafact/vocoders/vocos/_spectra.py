@@ -27,8 +27,10 @@ QUIET = 1e-4  # magnitudes below count alike
 CORRECTIONS = 12  # of the answered magnitudes towards the mel bins
 LARGEST_CORRECTION = 3.0  # in natural logarithms
 AGREEMENT_MOMENTUM = 0.5
-AGREEMENT_MARGIN = 24  # frames; what lies further away changes a piece by less than anyone hears
-PIECE = 512  # frames in memory at a time
+MARGIN = 24  # frames, even; what lies further away changes a piece by less than anyone hears
+SETTLING = (0.5, 2.0, 1.0)  # windows, in lengths of the mel spectrogram's
+SMOOTH_HZ = 1500.0  # above, partials are not told apart by the mel bins
+PIECE = 512  # frames in memory at a time, even
 LOUDEST = 5.0  # log magnitude at which the paper's head is cut off: exp(5) = 148; theirs is 100
 LARGEST_GAIN = 8.0  # change of a log magnitude
 
@@ -75,7 +77,7 @@ def from_scratch(answer: Array) -> Array:
     return size * (xp.cos(phase) + 1j * xp.sin(phase))
 
 
-def settled(mel: Mel, magnitudes: Floats, spectra: Array, iterations: int) -> Floats:
+def continued(mel: Mel, magnitudes: Floats, spectra: Array, iterations: int) -> Floats:
     """Samples (F * hop,) after some rounds of Griffin-Lim from given spectra (K, F) towards given magnitudes."""
     length = magnitudes.shape[-1] * mel.hop_samples
     wanted = np.ascontiguousarray(magnitudes.T, dtype=np.float32)
@@ -93,23 +95,61 @@ def corrected(mel: Mel, magnitudes: Floats, log_mel: Floats, times: int) -> Floa
     return magnitudes
 
 
-def agreeing(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
-    """Samples (F * hop,) whose own mel spectrogram is nearer to ``log_mel`` (M, F), piece by piece.
-
-    As the fast Griffin-Lim, but each round sets the magnitudes that are nearest to the sound's own among those with the
-    given mel bins.
+def finished(
+    mel: Mel, samples: Floats, log_mel: Floats, agreements: int, magnitudes: Floats | None = None, settlings: int = 0
+) -> Floats:
+    """Samples (F * hop,) after rounds of `_settled` towards ``magnitudes`` (K, F), and then of `_agreed` towards
+    ``log_mel`` (M, F); piece by piece.
     """
-    if not times:
+    if not agreements and (magnitudes is None or not settlings):
         return samples
     frames = samples.reshape(-1, mel.hop_samples)
     made = np.empty_like(frames)
-    for piece in pieces(len(frames), AGREEMENT_MARGIN):
-        agreed = _agreed(mel, frames[piece.seen].reshape(-1), log_mel[:, piece.seen], times)
+    for piece in pieces(len(frames), MARGIN):
+        seen = frames[piece.seen].reshape(-1)
+        if magnitudes is not None:
+            seen = _settled(mel, seen, magnitudes[:, piece.seen], settlings)
+        agreed = _agreed(mel, seen, log_mel[:, piece.seen], agreements)
         made[piece.made] = agreed.reshape(-1, mel.hop_samples)[piece.inside]
     return made.reshape(-1)
 
 
+def _settled(mel: Mel, samples: Floats, magnitudes: Floats, times: int) -> Floats:
+    """Griffin-Lim with windows of half, double and the same length in turn.
+
+    Where partials do not stand apart, a smooth spectrum looks alike through all windows, but for the level. A sound
+    that follows it through one alone has holes and peaks in the others.
+    """
+    wanted = {scale: rescaled(magnitudes, scale) * np.float32(scale**0.5) for scale in SETTLING}
+    for _ in range(times):
+        for scale, size in wanted.items():
+            window, hop = round(scale * mel.window_samples), round(scale * mel.hop_samples)
+            spectra = stft(samples, window, hop)[:, : size.shape[1]]
+            first = 0 if scale == 1 else round(SMOOTH_HZ * window / mel.sample_rate)
+            spectra[first:] *= size[first:] / np.maximum(np.abs(spectra[first:]), np.float32(1e-20))
+            samples = np.asarray(istft(spectra, len(samples), window, hop), dtype=np.float32)
+    return samples
+
+
+def rescaled(magnitudes: Floats, scale: float) -> Floats:
+    """Magnitudes (K, F) on the grid of a transform and a hop that are ``scale`` times as long, one of `SETTLING`; with
+    geometric means in between.
+    """
+    if scale == 2:
+        at, above = magnitudes[:-1, ::2], magnitudes[1:, ::2]
+        between = np.stack([at, np.sqrt(at * above)], axis=1).reshape(-1, at.shape[1])
+        return np.concatenate([between, magnitudes[-1:, ::2]])
+    if scale == 0.5:
+        at = magnitudes[::2]
+        following = np.concatenate([at[:, 1:], at[:, -1:]], axis=1)
+        return np.stack([at, np.sqrt(at * following)], axis=-1).reshape(len(at), -1)
+    return magnitudes
+
+
 def _agreed(mel: Mel, samples: Floats, log_mel: Floats, times: int) -> Floats:
+    """As the fast Griffin-Lim, but each round sets the magnitudes that are nearest to the sound's own among those with
+    the given mel bins.
+    """
     before: Array = None
     for _ in range(times):
         now = stft(samples, mel.window_samples, mel.hop_samples)[..., : log_mel.shape[-1]]
