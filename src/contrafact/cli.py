@@ -64,7 +64,9 @@ def cover(
     style: Style = DEFAULTS.style,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all covers.")] = Path("covers"),
     leadsheet: Annotated[Path | None, typer.Option(help="Edited lead sheet (JSON) of the one song.")] = None,
-    preview: Annotated[float, typer.Option(help="Cover only the first so many seconds.")] = DEFAULTS.preview_s,
+    preview: Annotated[
+        float, typer.Option(help="Cover only the first so many seconds; the whole song is heard.")
+    ] = DEFAULTS.preview_s,
     transpose: Transpose = DEFAULTS.transpose,
     soundfont: Soundfont = DEFAULTS.soundfont,
     seed: Seed = DEFAULTS.seed,

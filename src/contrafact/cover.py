@@ -28,7 +28,7 @@ from contrafact.decoding import Source, open_recording
 from contrafact.errors import InputError, SettingsError
 from contrafact.fade import Fade, fade_out
 from contrafact.files import write_text
-from contrafact.hearing import Heard, hear, played
+from contrafact.hearing import Heard, excerpt, hear, played
 from contrafact.inputs import open_input, sha256
 from contrafact.leadsheet import WRITTEN_BY, LeadSheet, from_json, to_json
 from contrafact.midi import is_midi, read_midi, write_midi
@@ -119,20 +119,22 @@ def cover(
     with workplace(out, choose) as work, ThreadPoolExecutor(1) as pool:
         with clock("decode"):
             pool.submit(_load_ahead)
-            sound = hear(song, work.scratch, settings.preview_s, settings.soundfont, digest)
+            whole = hear(song, work.scratch, settings.soundfont, digest)
+            sound = excerpt(whole, settings.preview_s)  # played alone; the whole song tells what its beat and key are
         with clock("transcribe") as told:
-            transcription = transcribe(sound, settings, told)
-            notes, picture = transcription.score, salience(transcription)
+            transcription = transcribe(whole, settings, told)
+            shown = transcription if sound is whole else transcription.until(sound.analysis.duration_s)
+            notes, picture = shown.score, salience(shown)
             if not LEADSHEETS.module(settings.reader).NEEDS_CONTOUR:
                 transcription = transcription.without_contour()
         recording = sound.source.recording
         with clock("lead sheet"):
             page_source = pool.submit(_for_page, recording, work)  # aside, while this stage needs one core
             if edited:
-                original = _fitted(from_json(sheet_text), sound)
+                original = _fitted(from_json(sheet_text), whole, sound)
             else:
-                original = leadsheet(sound, transcription, settings)
-            del transcription  # activations of an hour are half a gigabyte
+                original = _begun(leadsheet(whole, transcription, settings), whole, sound)
+            del transcription, shown  # activations of an hour are half a gigabyte
         with clock("arrange"):
             with weights.noted() as players:
                 arrangement = arrange(original, notes, settings)
@@ -142,7 +144,7 @@ def cover(
             renderer = RENDERERS.build("soundfont", soundfont=settings.soundfont)
             parts = renderer(struck_early(arrangement.score), work.scratch, recording.duration_s, told)
         with clock("mix") as told:
-            fade = None if settings.preview_s else fade_out(sound.analysis, arrangement.score)  # an excerpt has no end
+            fade = fade_out(sound.analysis, arrangement.score) if sound is whole else None  # an excerpt has no end
             mixed, ears = _mix(parts, chosen, fade, work, settings, _tags(song, sound.source, chosen.title), told)
         with clock("report"):
             scores.result()
@@ -207,13 +209,13 @@ def transcribe(
 
     Args:
         heard: the song.
-        settings: its preview and reader count.
+        settings: its reader counts.
         told: called with the share that is done, 0 to 1.
     """
     if heard.score is not None:
         return painted(heard.score, heard.analysis.duration_s)
     transcriber = LEADSHEETS.module(settings.reader).TRANSCRIBER  # readers may share one
-    name = cache.key(heard.digest, (settings.preview_s, transcriber))
+    name = cache.key(heard.digest, transcriber)
     known = cache.load_transcription(name)
     if known is None:
         known = TRANSCRIBERS.build(transcriber)(heard.analysis, told)
@@ -227,10 +229,10 @@ def leadsheet(heard: Heard, transcription: Transcription, settings: Settings = D
     Args:
         heard: the song.
         transcription: its notes.
-        settings: its preview, reader and tempo count.
+        settings: its reader and tempo count.
     """
     reader, tempo_bpm = settings.reader, settings.tempo_bpm
-    name = cache.key(heard.digest, (settings.preview_s, heard.played_by, reader, tempo_bpm))
+    name = cache.key(heard.digest, (heard.played_by, reader, tempo_bpm))
     known = cache.load_leadsheet(name)
     if known is None:
         read = LEADSHEETS.build(reader, tempo_bpm=tempo_bpm)
@@ -286,7 +288,7 @@ def evaluate(song: Path, folder: Path, voice: Path | None = None) -> dict[str, f
         raise InputError("COVER_INCOMPLETE", f"{path} is gone.", "Cover the song again with --force.")
     mixed = SoundFile.of(path)
     with tempfile.TemporaryDirectory(prefix="contrafact-") as scratch:
-        sound = hear(song, Path(scratch), preview_s, soundfont)
+        sound = excerpt(hear(song, Path(scratch), soundfont), preview_s)
         sung = open_recording(voice, Path(scratch)).recording.mono(ANALYSIS_RATE) if voice else None
     sheet = read_leadsheet(folder / "leadsheet.json")
     score = transpose_score(read_midi(folder / "cover.mid"), -report["settings"]["transpose"])
@@ -314,16 +316,38 @@ def _text_of(path: Path) -> str:
         raise SettingsError("LEADSHEET_UNREADABLE", sentence, f"Give a JSON file. {WRITTEN_BY}") from cause
 
 
-def _fitted(sheet: LeadSheet, song: Heard) -> LeadSheet:
-    """``sheet`` if it belongs to a song of this length."""
-    duration_s = song.source.recording.duration_s
-    if abs(sheet.duration_s - duration_s) > 1.0:
+def _fitted(sheet: LeadSheet, whole: Heard, sound: Heard) -> LeadSheet:
+    """A sheet for ``sound`` that belongs to it, or to the ``whole`` song that it is the beginning of."""
+
+    def fits(song: Heard) -> bool:
+        return abs(sheet.duration_s - song.source.recording.duration_s) <= 1.0
+
+    if not fits(whole) and not fits(sound):
         raise SettingsError(
             "LEADSHEET_OTHER_SONG",
-            f"The lead sheet is for {sheet.duration_s:.1f} s of music, but the song has {duration_s:.1f} s.",
-            "Give the lead sheet of this song (with --preview: one made with the same preview).",
+            f"The lead sheet is for {sheet.duration_s:.1f} s of music, but the song has "
+            f"{whole.source.recording.duration_s:.1f} s.",
+            "Give the lead sheet of this song, or with --preview of as much of it.",
         )
-    return sheet
+    return sheet if fits(sound) else _begun(sheet, whole, sound)
+
+
+def _begun(sheet: LeadSheet, whole: Heard, sound: Heard) -> LeadSheet:
+    """As much of the ``whole`` song's sheet as its beginning, ``sound``, lasts.
+
+    Raises:
+        SettingsError: PREVIEW_SILENT.
+    """
+    if sound is whole:
+        return sheet
+    duration_s = sound.source.recording.duration_s
+    if sheet.starts_s >= duration_s:
+        raise SettingsError(
+            "PREVIEW_SILENT",
+            f"The music begins at {sheet.starts_s:.1f} s, after the preview of {duration_s:g} s.",
+            f"Choose --preview {int(sheet.starts_s) + 30}.",
+        )
+    return sheet.until(duration_s)
 
 
 def _load_ahead() -> None:

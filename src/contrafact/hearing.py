@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from contrafact.audio import ANALYSIS_RATE, Audio, Recording
+from contrafact.audio import ANALYSIS_RATE, Audio
 from contrafact.decoding import MAX_S, Source, open_recording
 from contrafact.inputs import sha256
 from contrafact.midi import is_midi, read_midi
@@ -40,7 +40,7 @@ class Heard:
     played_by: str = ""
 
 
-def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "", digest: str = "") -> Heard:
+def hear(song: Path, scratch: Path, soundfont: str = "", digest: str = "") -> Heard:
     """Decode a recording, or read a MIDI file and play it, into the folder ``scratch``."""
     score = None
     if is_midi(song):
@@ -48,7 +48,6 @@ def hear(song: Path, scratch: Path, preview_s: float = 0.0, soundfont: str = "",
         source = replace(played(score, scratch, soundfont), tags={"title": song.stem}, format="MIDI")
     else:
         source = open_recording(song, scratch)
-    source = replace(source, recording=_cut(source.recording, preview_s))
     played_by = soundfont_id(soundfont) if score else ""
     return Heard(digest or sha256(song), source, source.recording.mono(ANALYSIS_RATE), score, played_by)
 
@@ -69,10 +68,16 @@ def played(score: Score, scratch: Path, soundfont: str = "") -> Source:
     return open_recording(mix(parts, {name: Channel() for name in parts}, Room(), folder).cover, scratch)
 
 
-def _cut(recording: Recording, preview_s: float) -> Recording:
-    """The first ``preview_s`` seconds (0: all); the file on disk is ours, and is cut with it."""
-    frames = round(preview_s * recording.sample_rate)
-    if not preview_s or frames >= recording.frames:
-        return recording
+def excerpt(heard: Heard, seconds: float) -> Heard:
+    """The first ``seconds`` of a song as it sounds; the song itself where it is no longer, or for 0.
+
+    The recording's file on disk is ours, and is cut with it. A MIDI file's notes stay whole.
+    """
+    recording, analysis = heard.source.recording, heard.analysis
+    frames = round(seconds * recording.sample_rate)
+    if not seconds or frames >= recording.frames:
+        return heard
     os.truncate(recording.path, frames * recording.channels * 4)
-    return replace(recording, frames=frames)
+    source = replace(heard.source, recording=replace(recording, frames=frames))
+    samples = analysis.samples[:, : round(seconds * analysis.sample_rate)]
+    return replace(heard, source=source, analysis=replace(analysis, samples=samples))

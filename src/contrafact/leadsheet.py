@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,9 @@ class Section:
     confidence: float = 1.0
 
 
+Span = TypeVar("Span", Chord, Section)
+
+
 @dataclass(frozen=True)
 class LeadSheet:
     """Beats, metre, key, chords, melody and form of one song.
@@ -95,6 +98,21 @@ class LeadSheet:
         downbeats = np.searchsorted(beats, np.asarray(self.downbeats_s) - 1e-6)
         return BeatGrid(beats, downbeats[downbeats < len(beats)], BEATS_PER_BAR[self.metre])
 
+    def until(self, end_s: float) -> LeadSheet:
+        """The lead sheet of the song's first ``end_s`` seconds; bars and beats go on to the first beat after them."""
+        beats = self.beats_s[: max(2, int(np.searchsorted(self.beats_s, end_s)) + 1)]
+        return replace(
+            self,
+            duration_s=end_s,
+            beats_s=beats,
+            downbeats_s=self.downbeats_s[self.downbeats_s <= beats[-1]],
+            chords=_cut(self.chords, end_s),
+            melody=tuple(
+                replace(n, duration_s=min(n.duration_s, end_s - n.onset_s)) for n in self.melody if n.onset_s < end_s
+            ),
+            sections=_cut(self.sections, end_s),
+        )
+
     @property
     def tempo_bpm(self) -> float:
         """Median tempo in beats a minute; 0 with fewer than two beats."""
@@ -123,6 +141,11 @@ def to_json(sheet: LeadSheet) -> str:
     }
     lines = [f" {json.dumps(key)}: {_json_value(value)}" for key, value in data.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _cut(spans: Sequence[Span], end_s: float) -> tuple[Span, ...]:
+    """The spans before ``end_s``, the last one ending there."""
+    return tuple(replace(span, end_s=min(span.end_s, end_s)) for span in spans if span.start_s < end_s)
 
 
 def _json_value(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -143,6 +144,27 @@ class Transcription:
         frames = len(self.note)
         if self.note.shape != (frames, 88) or self.onset.shape != (frames, 88) or self.contour.shape != (frames, 264):
             raise ValueError("activations must have shapes (frames, 88), (frames, 88) and (frames, 264)")
+
+    def until(self, end_s: float) -> Transcription:
+        """What was heard before ``end_s``."""
+        return self.between(0, round(end_s * self.frame_rate))
+
+    def between(self, first: int, end: int) -> Transcription:
+        """What was heard from one frame up to another, on a clock that begins there; but for the grid.
+
+        Notes that began before are not there, those that go on after are cut.
+        """
+        start_s, end_s = first / self.frame_rate, end / self.frame_rate
+
+        def kept(notes: Sequence[Note]) -> tuple[Note, ...]:
+            inside = (n for n in notes if start_s <= n.onset_s < end_s)
+            return tuple(
+                replace(n, onset_s=n.onset_s - start_s, duration_s=min(n.end_s, end_s) - n.onset_s) for n in inside
+            )
+
+        parts = tuple(replace(part, notes=kept(part.notes), pedals=()) for part in self.score.parts)
+        arrays = {name: getattr(self, name)[first:end] for name in ("onset", "note", "contour")}
+        return replace(self, score=Score(parts), **arrays)
 
     def without_contour(self) -> Transcription:
         """The same with a contour of zeros that takes no memory; that of an hour takes a third of a gigabyte."""

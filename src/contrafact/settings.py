@@ -49,7 +49,7 @@ class Settings:
         seed: all random choices follow from it.
         knobs: independent controls of the arrangement.
         transpose: semitones, -12 to 12.
-        preview_s: cover only so many seconds from the start; 0 covers the whole song.
+        preview_s: cover only so many seconds from the start, though all are heard; 0 covers the whole song.
         soundfont: path of an SF2 or SF3 file; "" finds FluidR3_GM.
         format: audio format of the results.
         reader: who hears notes and lead sheet: the network, basic-pitch and signal processing, or both ("mixed").

@@ -12,8 +12,10 @@ import soundfile
 
 from contrafact.audio import SoundFile
 from contrafact.cover import cover, leadsheet, transcribe
+from contrafact.errors import SettingsError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.hearing import heard
+from contrafact.leadsheet import from_json, to_json
 from contrafact.report.facts import NO_MUSIC, doubts
 from contrafact.settings import Reader, Settings
 
@@ -139,6 +141,36 @@ def test_the_cover_of_a_song_that_fades_out_does_too(tmp_path: Path) -> None:
     assert levels["plain"] > -6
     assert levels["fading"] < levels["plain"] - 8
     assert levels["excerpt"] > -6, "an excerpt has no end"
+
+
+def test_a_preview_hears_the_whole_song(tmp_path: Path) -> None:
+    """Eight seconds in C, then more than a minute in A flat: the preview is not of a song in C."""
+    flat = [notes([415, 523, 622, 523], 0.5, seconds=20.0), notes([277, 349, 415, 349], 0.5, seconds=20.0)]
+    sound = np.concatenate([notes([262, 330, 392, 330], 0.5, seconds=8.0), *flat, *flat])
+    soundfile.write(tmp_path / "song.wav", sound, RATE)
+    with heard(tmp_path / "song.wav") as song:
+        whole = leadsheet(song, transcribe(song))
+    assert whole.key in ("Ab:maj", "F:min")
+    made = cover(tmp_path / "song.wav", tmp_path / "out", Settings(preview_s=8.0))
+    assert (made.folder / "leadsheet.json").read_text() == to_json(whole.until(8.0))
+    assert SoundFile.of(made.folder / "cover.wav").duration_s == pytest.approx(8)
+    sheet = from_json((made.folder / "leadsheet.json").read_text())
+    assert sheet.key == whole.key
+    assert sheet.duration_s == sheet.chords[-1].end_s == sheet.sections[-1].end_s == 8
+    assert max(n.onset_s + n.duration_s for n in sheet.melody) <= 8
+    assert 8 <= sheet.beats_s[-1] < 9
+    (tmp_path / "whole.json").write_text(to_json(whole))
+    again = cover(tmp_path / "song.wav", tmp_path / "edited", Settings(preview_s=8.0), edited=tmp_path / "whole.json")
+    assert (again.folder / "leadsheet.json").read_text() == to_json(whole.until(8.0))
+
+
+def test_a_preview_that_ends_before_the_music_begins_is_refused(tmp_path: Path) -> None:
+    sound = np.concatenate([np.zeros(RATE * 12), notes([262, 330, 392, 330], 0.5, seconds=20.0)])
+    soundfile.write(tmp_path / "song.wav", sound, RATE)
+    with pytest.raises(SettingsError, match=r"begins at 1[12]") as refused:
+        cover(tmp_path / "song.wav", tmp_path / "out", Settings(preview_s=5.0))
+    assert refused.value.code == "PREVIEW_SILENT"
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def told_of(sound: np.ndarray, rate: int, folder: Path, reader: Reader) -> list[str]:

@@ -14,7 +14,7 @@ from contrafact.dsp.levels import WINDOW_S, levels_db
 from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Section
 from contrafact.leadsheets._parts import beats, quiet
 from contrafact.leadsheets._parts.assembly import LeadSheetReader
-from contrafact.score import Note, Score, Transcription
+from contrafact.score import Transcription
 
 SILENT_DB = 50.0  # below the loudest moment
 SHORTEST_S = 1.0  # shorter silence stays
@@ -37,7 +37,7 @@ def without_silence(read: LeadSheetReader) -> LeadSheetReader:
         if found[1] == len(transcription.note):
             end = audio.samples.shape[1]
         part = Audio(audio.samples[:, begin:end], audio.sample_rate)
-        sheet = read(part, _between(transcription, found))
+        sheet = read(part, transcription.between(*found))
         return _moved(sheet, found[0] / transcription.frame_rate, audio.duration_s)
 
     return reading
@@ -54,22 +54,6 @@ def _music(audio: Audio, transcription: Transcription) -> Span | None:
     start = int(start_s * transcription.frame_rate) if start_s >= SHORTEST_S else 0
     end = int(np.ceil(end_s * transcription.frame_rate)) if duration_s - end_s >= SHORTEST_S else frames
     return None if (start, end) == (0, frames) else (start, min(end, frames))
-
-
-def _between(heard: Transcription, span: Span) -> Transcription:
-    """What was heard inside of ``span``."""
-    start_s, end_s = (frame / heard.frame_rate for frame in span)
-
-    def kept(notes: Sequence[Note]) -> tuple[Note, ...]:
-        inside = (n for n in notes if start_s <= n.onset_s < end_s)
-        return tuple(
-            replace(n, onset_s=n.onset_s - start_s, duration_s=min(n.end_s, end_s) - n.onset_s) for n in inside
-        )
-
-    parts = tuple(replace(part, notes=kept(part.notes), pedals=()) for part in heard.score.parts)
-    inside = slice(*span)
-    arrays = {name: getattr(heard, name)[inside] for name in ("onset", "note", "contour")}
-    return replace(heard, score=Score(parts), **arrays)
 
 
 def _moved(sheet: LeadSheet, later_s: float, duration_s: float) -> LeadSheet:
