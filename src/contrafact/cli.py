@@ -175,7 +175,7 @@ def transcribe(
     with heard(song) as sound:
         notes = hear_notes(sound, settings)
         sheet = read_sheet(sound, notes, settings)
-    write_midi(replace(notes.score, grid=sheet.grid), out)
+    write_midi(replace(notes.score, grid=sheet.grid), out, sheet.key)
     print(out)
 
 
@@ -233,7 +233,7 @@ def arrange(
     _suffix(out, ".mid")
     settings = Settings(style=style, seed=seed, knobs=_knobs(assignments), transpose=transpose)
     made = make(read_leadsheet(sheet), Score(()), settings)
-    write_midi(made.score, out)
+    write_midi(made.score, out, made.sheet.key)
     print(out)
     print(played_line(made.sheet.tempo_bpm, made.sheet.metre))
 

@@ -405,4 +405,4 @@ def _write_scores(folder: Path, original: LeadSheet, arrangement: Arrangement, t
     write_text(folder / "leadsheet.json", to_json(original))
     write_leadsheet(original, folder / "leadsheet.musicxml", title)
     write_score(arrangement.sheet, arrangement.score, folder / "cover.musicxml", title)
-    write_midi(replace(arrangement.score, grid=arrangement.sheet.grid), folder / "cover.mid")
+    write_midi(replace(arrangement.score, grid=arrangement.sheet.grid), folder / "cover.mid", arrangement.sheet.key)

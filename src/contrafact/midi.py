@@ -17,6 +17,7 @@ from contrafact.files import write_bytes
 from contrafact.inputs import Limits, open_input, parse
 from contrafact.midi_grid import Clock, grid_of
 from contrafact.score import BeatGrid, Note, Part, Score
+from contrafact.theory.chords import fifths
 
 MAX_NOTES = 1_000_000  # with controllers, tempo and metre events
 MAX_BYTES = 32 << 20
@@ -44,6 +45,10 @@ def read_midi(path: Path) -> Score:
     Raises:
         InputError: the file cannot be opened or parsed, or holds no notes, over a million, under 1 s or over 3 h.
     """
+    if not is_midi(path):
+        raise InputError(
+            "INPUT_NO_MIDI", f"{path.name!r} is no MIDI file.", "Give one; `contrafact cover` takes sound."
+        )
     with open_input(path) as file:
         if file.seek(0, 2) > MAX_BYTES:
             raise _too_many(path)
@@ -106,23 +111,24 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return result
 
 
-def write_midi(score: Score, path: Path) -> None:
+def write_midi(score: Score, path: Path, key: str = "N") -> None:
     """Write a file of format 1; each beat of the score's grid is a quarter, with its own tempo where it changes.
 
     Time before the first beat becomes a lead-in of whole beats; a bar that is cut short gets its own metre, so that
-    bars line up. Where one part strikes a sounding pitch again, the older note ends there, as on the instrument.
+    bars line up. A key, such as "Bb:maj", gives a key signature. Where one part strikes a sounding pitch again, the
+    older note ends there, as on the instrument.
 
     Raises:
         OutputError: the file cannot be written, or the score has more than 15 melodic parts.
     """
-    write_bytes(path, midi_bytes(score))
+    write_bytes(path, midi_bytes(score, key))
 
 
-def midi_bytes(score: Score) -> bytes:
+def midi_bytes(score: Score, key: str = "N") -> bytes:
     """The file's content; see `write_midi`."""
     channels = iter([c for c in range(16) if c != DRUM_CHANNEL])
     clock, metres = _bars(score.grid)
-    tracks = [_conductor(clock, metres)]
+    tracks = [_conductor(clock, metres) + _signature(key)]
     for part in score.parts:
         channel = DRUM_CHANNEL if part.is_drums else next(channels, None)
         if channel is None:
@@ -155,6 +161,13 @@ def _bars(grid: BeatGrid | None) -> tuple[BeatGrid, list[tuple[int, int]]]:
     lengths = {start: stop - start for start, stop in pairwise(starts)}
     changes = [(s, n) for i, (s, n) in enumerate(lengths.items()) if i == 0 or n != lengths[starts[i - 1]]]
     return BeatGrid(beats, np.asarray(downbeats, dtype=np.int64), grid.beats_per_bar), changes
+
+
+def _signature(key: str) -> list[Event]:
+    """The key signature, for the conductor's track."""
+    if key == "N":
+        return []
+    return [(0, 0, b"\xff\x59\x02" + fifths(key).to_bytes(1, "big", signed=True) + bytes([key.endswith("min")]))]
 
 
 def _conductor(clock: BeatGrid, metres: Iterable[tuple[int, int]]) -> list[Event]:

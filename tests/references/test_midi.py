@@ -70,6 +70,20 @@ def test_round_trip_keeps_everything_within_a_millisecond(name: str, tmp_path: P
     assert len(inner) == len(expected_bars)
 
 
+@pytest.mark.parametrize(("key", "number"), [("C:maj", 0), ("Bb:maj", 10), ("F#:maj", 6), ("A:min", 21), ("G:min", 19)])
+def test_the_key_signature_is_the_one_that_an_independent_reader_finds(key: str, number: int, tmp_path: Path) -> None:
+    write_midi(band(GRIDS["late start"]), tmp_path / "x.mid", key)
+    (found,) = pretty_midi.PrettyMIDI(str(tmp_path / "x.mid")).key_signature_changes
+    assert (found.key_number, found.time) == (number, 0)
+    np.testing.assert_array_equal(table(read_midi(tmp_path / "x.mid").parts[0]), table(_plain(tmp_path).parts[0]))
+
+
+def _plain(folder: Path) -> Score:
+    write_midi(band(GRIDS["late start"]), folder / "plain.mid")
+    assert not pretty_midi.PrettyMIDI(str(folder / "plain.mid")).key_signature_changes
+    return read_midi(folder / "plain.mid")
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_an_independent_reader_finds_the_same(name: str, tmp_path: Path) -> None:
     score = band(GRIDS[name])

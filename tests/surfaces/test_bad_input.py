@@ -386,7 +386,7 @@ MIDI_REFUSED = {
     "no notes": (b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\4\0\xff\x2f\0", "INPUT_NO_NOTES"),
     "header alone": (b"MThd\0\0\0\6\0\0\0\1\1\xe0", "INPUT_NO_NOTES"),
     "cut header": (b"MThd\0\0", "INPUT_DAMAGED"),
-    "not MIDI": (b"RIFF\4\0\0\0WAVE", "INPUT_DAMAGED"),
+    "not MIDI": (b"RIFF\4\0\0\0WAVE", "INPUT_NO_MIDI"),
     "too short": (
         b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0c\0\x90\x3c\x40\x10\x80\x3c\0\0\xff\x2f\0",
         "INPUT_TOO_SHORT",
