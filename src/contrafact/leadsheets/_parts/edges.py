@@ -17,7 +17,7 @@ from contrafact.leadsheets._parts.assembly import LeadSheetReader
 from contrafact.score import Transcription
 
 SILENT_DB = 50.0  # below the loudest moment
-SHORTEST_S = 1.0  # shorter silence stays
+KEPT_S = 3.0  # of silence, which is what records have: it tells that the first beat is one
 Span = tuple[int, int]
 """First frame of a transcription, and the one after the last."""
 
@@ -49,11 +49,11 @@ def _music(audio: Audio, transcription: Transcription) -> Span | None:
     if not len(level_db):
         return None
     at = np.flatnonzero(level_db > level_db.max() - SILENT_DB)
-    frames, duration_s = len(transcription.note), audio.duration_s
-    start_s, end_s = float(at[0]) * WINDOW_S, float(at[-1] + 1) * WINDOW_S
-    start = int(start_s * transcription.frame_rate) if start_s >= SHORTEST_S else 0
-    end = int(np.ceil(end_s * transcription.frame_rate)) if duration_s - end_s >= SHORTEST_S else frames
-    return None if (start, end) == (0, frames) else (start, min(end, frames))
+    frames = len(transcription.note)
+    start_s, end_s = float(at[0]) * WINDOW_S - KEPT_S, float(at[-1] + 1) * WINDOW_S + KEPT_S
+    start = max(0, int(start_s * transcription.frame_rate))
+    end = min(frames, int(np.ceil(end_s * transcription.frame_rate)))
+    return None if (start, end) == (0, frames) else (start, end)
 
 
 def _moved(sheet: LeadSheet, later_s: float, duration_s: float) -> LeadSheet:
