@@ -132,6 +132,7 @@ def test_readers_are_spared_the_silence_around_the_music() -> None:
     assert np.abs(sheet.beats_s - begin_s - 0.25).min() < 1e-6
     assert sheet.starts_s == begin_s
     assert [c.symbol for c in sheet.chords] == ["N", "C:maj", "N"]
+    assert sheet.sections == (Section(0.0, audio.duration_s, "A"),)
     usual = Transcription(
         Score(()), rate / 256, *(a[: 16 * rate // 256] for a in (heard.onset, heard.note, heard.contour))
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import wraps
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from contrafact.audio import Audio
 from contrafact.dsp.levels import WINDOW_S, levels_db
-from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet, MelodyNote, Section
+from contrafact.leadsheet import BEATS_PER_BAR, Chord, LeadSheet
 from contrafact.leadsheets._parts import beats, quiet
 from contrafact.leadsheets._parts.assembly import LeadSheetReader
 from contrafact.score import Transcription
@@ -65,14 +64,16 @@ def _moved(sheet: LeadSheet, later_s: float, duration_s: float) -> LeadSheet:
     tail = [Chord(last_s, duration_s, "N")] if last_s < duration_s else []
     inner = [replace(c, start_s=c.start_s + later_s, end_s=c.end_s + later_s) for c in sheet.chords]
     sections = [replace(s, start_s=s.start_s + later_s, end_s=s.end_s + later_s) for s in sheet.sections]
+    sections[0] = replace(sections[0], start_s=0.0)
+    sections[-1] = replace(sections[-1], end_s=duration_s)
     return replace(
         sheet,
         duration_s=duration_s,
         beats_s=grid_s,
         downbeats_s=grid_s[_everywhere(bars, BEATS_PER_BAR[sheet.metre], len(grid_s))],
         chords=tuple(quiet.joined([*head, *inner, *tail])),
-        melody=tuple(MelodyNote(n.onset_s + later_s, n.duration_s, n.pitch, n.confidence) for n in sheet.melody),
-        sections=_spread(sections, duration_s),
+        melody=tuple(replace(n, onset_s=n.onset_s + later_s) for n in sheet.melody),
+        sections=tuple(sections),
         starts_s=sheet.starts_s + later_s,
     )
 
@@ -83,10 +84,3 @@ def _everywhere(bars: NDArray[np.int64], per_bar: int, count: int) -> NDArray[np
         return bars
     before = np.arange(bars[0] % per_bar, bars[0], per_bar)
     return np.concatenate([before, bars, np.arange(bars[-1] + per_bar, count, per_bar)])
-
-
-def _spread(sections: Sequence[Section], duration_s: float) -> tuple[Section, ...]:
-    """With the first and the last as long as the silence around them allows."""
-    first, *rest = sections
-    *rest, last = [replace(first, start_s=0.0), *rest]
-    return (*rest, replace(last, end_s=duration_s))
