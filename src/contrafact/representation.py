@@ -139,10 +139,17 @@ class Representation:
         Raises:
             InputError: FEATURES_SHAPE, FEATURES_NOT_FINITE or FEATURES_NEGATIVE.
         """
-        if features.ndim != 3 or features.shape[1] != self.bins or 0 in features.shape:
+        features = np.asarray(features)
+        if (
+            features.dtype.kind not in "fiu"
+            or features.shape[1:2] != (self.bins,)
+            or features.ndim != 3
+            or not features.size
+        ):
             raise InputError(
                 "FEATURES_SHAPE",
-                f"Features of shape {tuple(features.shape)} were given; (batch, {self.bins}, frames) was expected.",
+                f"Features of type {features.dtype} and shape {features.shape} were given; real numbers of shape "
+                f"(batch, {self.bins}, frames) were expected.",
                 "Use features of the representation that the vocoder's card names.",
             )
         if not np.isfinite(features).all():

@@ -99,13 +99,15 @@ def test_bad_features_are_refused(vocoder: Any) -> None:
             np.zeros((bins, 9)),
             np.zeros((1, bins, 0)),
             np.zeros((0, bins, 9)),
+            np.zeros((1, bins, 9), np.complex64),
+            np.full((1, bins, 9), "loud"),
         ],
         "FEATURES_NOT_FINITE": [np.full((1, bins, 9), np.nan), np.full((1, bins, 9), np.inf)],
     }
     for code, many in bad.items():
         for features in many:
             with pytest.raises(InputError) as error:
-                vocoder(features.astype(np.float32))
+                vocoder(features)
             assert error.value.code == code
 
 

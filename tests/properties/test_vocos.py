@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,21 +77,44 @@ def test_magnitudes_on_another_grid_stand_where_its_transform_has_them(scale: fl
 
 
 def test_settled_noise_follows_its_spectrum_through_all_windows() -> None:
-    """Through the two that recovery does not look through, and above the lowest partials alone."""
+    """Above the lowest partials, through the two windows that recovery does not look through, at the level of noise."""
     wanted = np.full((513, 86), 2.0, np.float32)
     log_mel = MEL.project(wanted)
     rough = griffin_lim(wanted, 1024, 256, Rounds(16, start="random"))
-    settled = _spectra.finished(MEL, rough, log_mel, 0, wanted, 8)
+    settled, more = (_spectra.finished(MEL, rough, log_mel, 0, wanted, n) for n in (1, 8))
 
-    def off(sound: np.ndarray, scale: float, below: bool) -> float:
+    def heard(sound: np.ndarray, scale: float, below: bool = False) -> np.ndarray:
         spectra = np.abs(stft(sound, round(1024 * scale), round(256 * scale)))[:, 4:-4]
-        split = round(_spectra.SMOOTH_HZ * 1024 * scale / 22_050)
+        split = round(1_500 * 1024 * scale / 22_050)
         part = spectra[2 : split - 2] if below else spectra[split + 2 : -2]
-        return float(np.abs(np.log(part + 1e-4) - np.log(2 * scale**0.5)).mean())
+        return np.log(part + 1e-4) - np.log(2 * scale**0.5)
+
+    def off(*place: Any) -> float:
+        return float(np.abs(heard(*place)).mean())
 
     for scale in (0.5, 2.0):
-        assert off(settled, scale, below=False) < 0.7 * off(rough, scale, below=False)
-        assert off(settled, scale, below=True) > 0.8 * off(rough, scale, below=True)
+        assert off(more, scale) < 0.7 * off(rough, scale)
+        assert off(more, scale) < 0.85 * off(settled, scale)
+        assert off(more, scale, True) > 0.95 * off(rough, scale, True)
+        assert abs(np.median(heard(more, scale))) < 0.1
+    assert off(more, 1.0) < 1.5 * off(rough, 1.0)
+    assert off(more, 1.0) < min(off(more, 0.5), off(more, 2.0)), "the window of the mel spectrogram has the last word"
+    assert off(more, 1.0, True) < 1.1 * off(rough, 1.0, True)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(1100, 275), (1024, 257), (1025, 256), (1022, 250)])
+def test_any_window_and_hop_are_settled_as_far_as_they_go(window: int, hop: int) -> None:
+    mel = replace(MEL, window_samples=window, hop_samples=hop)
+    magnitudes = np.random.default_rng(0).random((window // 2 + 1, 61)).astype(np.float32)
+    rough = griffin_lim(magnitudes, window, hop, Rounds(2))
+    assert np.isfinite(_spectra.finished(mel, rough, mel.project(magnitudes), 1, magnitudes, 2)).all()
+
+
+def test_what_is_too_loud_for_sound_is_refused(untrained: str) -> None:
+    vocoder = vocos.build(vocos.Config(weights=untrained))
+    with pytest.raises(ContrafactError) as error:
+        vocoder(np.full((1, 100, 9), 200.0, np.float32))
+    assert error.value.code == "FEATURES_TOO_LOUD"
 
 
 def test_true_magnitude_and_phase_from_scratch_are_an_identity() -> None:
@@ -159,6 +184,7 @@ def test_rounds_settlings_and_agreements_count(untrained: str) -> None:
     distances = [np.linalg.norm(np.abs(stft(sound, 1024, 256))[:, :86] - told) for sound in (few, many)]
     assert distances[1] < 0.7 * distances[0]
     assert not np.allclose(settled, many, atol=1e-3)
+    assert not np.allclose(settled, made(24, 2, 0), atol=1e-3)
     mels = [np.abs(MEL.forward(sound)[:, :86] - log_mel).mean() for sound in (many, agreed)]
     assert mels[1] < 0.7 * mels[0]
 

@@ -22,6 +22,7 @@ from contrafact.dsp.mel import Mel
 from contrafact.registry import Card
 from contrafact.representation import Representation
 from contrafact.vocoders._phase_recovery import Rounds, griffin_lim
+from contrafact.vocoders.griffin_lim import loud
 from contrafact.vocoders.vocos import _spectra
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Config:
         channels: of the convolutions over frequencies and frames that follow where phases are recovered.
         phases: "recovered" by Griffin-Lim from magnitudes, or "answered" by the network from scratch, as in the paper.
         iterations: rounds of Griffin-Lim, towards the magnitudes that the network answered.
-        settlings: then, rounds through windows of three lengths in turn, above 1.5 kHz.
+        settlings: then, rounds through windows of three lengths in turn.
         agreements: at the very end, rounds that draw the sound's own mel spectrogram towards the given one.
         weights: name of weights that come along, or an ONNX file with its card beside it; all settings above follow
             from their card, but for the rounds, of which the paper's network needs none.
@@ -151,11 +152,13 @@ class Vocoder:
         """Sound of each example.
 
         Raises:
-            InputError: FEATURES_SHAPE or FEATURES_NOT_FINITE.
+            InputError: FEATURES_SHAPE, FEATURES_NOT_FINITE or FEATURES_TOO_LOUD.
             SettingsError, MissingError: as `representation`.
         """
         session, fitting = self._opened
-        return np.stack([_one(session, fitting, item) for item in fitting.representation.check(features)])
+        items = fitting.representation.check(features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return loud(np.stack([_one(session, fitting, item) for item in items]))
 
     @cached_property
     def _opened(self) -> tuple[InferenceSession, Config]:

@@ -115,12 +115,15 @@ def finished(
 
 
 def _settled(mel: Mel, samples: Floats, magnitudes: Floats, times: int) -> Floats:
-    """Griffin-Lim with windows of half, double and the same length in turn.
+    """Griffin-Lim with windows of half, double and the same length in turn, by the first two above `SMOOTH_HZ` alone.
 
     Where partials do not stand apart, a smooth spectrum looks alike through all windows, but for the level. A sound
-    that follows it through one alone has holes and peaks in the others.
+    that follows it through one alone has holes and peaks in the others. A window that would be no even number of
+    samples, or have no whole one for its hop, is left out.
     """
-    wanted = {scale: rescaled(magnitudes, scale) * np.float32(scale**0.5) for scale in SETTLING}
+    even = mel.window_samples % 2 == 0
+    fitting = [s for s in SETTLING if even and s * mel.window_samples % 2 == 0 and s * mel.hop_samples % 1 == 0]
+    wanted = {scale: rescaled(magnitudes, scale) * np.float32(scale**0.5) for scale in fitting}
     for _ in range(times):
         for scale, size in wanted.items():
             window, hop = round(scale * mel.window_samples), round(scale * mel.hop_samples)
@@ -137,12 +140,12 @@ def rescaled(magnitudes: Floats, scale: float) -> Floats:
     """
     if scale == 2:
         at, above = magnitudes[:-1, ::2], magnitudes[1:, ::2]
-        between = np.stack([at, np.sqrt(at * above)], axis=1).reshape(-1, at.shape[1])
+        between = np.stack([at, np.sqrt(at) * np.sqrt(above)], axis=1).reshape(-1, at.shape[1])
         return np.concatenate([between, magnitudes[-1:, ::2]])
     if scale == 0.5:
         at = magnitudes[::2]
         following = np.concatenate([at[:, 1:], at[:, -1:]], axis=1)
-        return np.stack([at, np.sqrt(at * following)], axis=-1).reshape(len(at), -1)
+        return np.stack([at, np.sqrt(at) * np.sqrt(following)], axis=-1).reshape(len(at), -1)
     return magnitudes
 
 
