@@ -133,11 +133,14 @@ def cover(
             if edited:
                 original = _fitted(from_json(sheet_text), whole, sound)
             else:
-                original = _begun(leadsheet(whole, transcription, settings), whole, sound)
+                original = leadsheet(whole, transcription, settings)
+            every_note = transcription.score
             del transcription, shown  # activations of an hour are half a gigabyte
         with clock("arrange"):
             with weights.noted() as players:
-                arrangement = arrange(original, notes, settings)
+                arrangement = arrange(original, every_note, settings)
+            if sound is not whole:
+                original, arrangement = _begun(original, arrangement, sound.source.recording.duration_s)
             title = sound.source.tags.get("title") or song.stem
             scores = pool.submit(_write_scores, work.folder, original, arrangement, title)
         with clock("render") as told:
@@ -323,31 +326,32 @@ def _fitted(sheet: LeadSheet, whole: Heard, sound: Heard) -> LeadSheet:
         return abs(sheet.duration_s - song.source.recording.duration_s) <= 1.0
 
     if not fits(whole) and not fits(sound):
+        length = f"the song has {whole.source.recording.duration_s:.1f} s"
+        if sound is not whole:
+            length += f", and its preview {sound.source.recording.duration_s:.1f} s"
         raise SettingsError(
             "LEADSHEET_OTHER_SONG",
-            f"The lead sheet is for {sheet.duration_s:.1f} s of music, but the song has "
-            f"{whole.source.recording.duration_s:.1f} s.",
-            "Give the lead sheet of this song, or with --preview of as much of it.",
+            f"The lead sheet is for {sheet.duration_s:.1f} s of music, but {length}.",
+            "Give the lead sheet of this song; that of its beginning wants a --preview of as many seconds.",
         )
-    return sheet if fits(sound) else _begun(sheet, whole, sound)
+    return sheet
 
 
-def _begun(sheet: LeadSheet, whole: Heard, sound: Heard) -> LeadSheet:
-    """As much of the ``whole`` song's sheet as its beginning, ``sound``, lasts.
+def _begun(sheet: LeadSheet, arrangement: Arrangement, seconds: float) -> tuple[LeadSheet, Arrangement]:
+    """The first ``seconds`` of both.
 
     Raises:
         SettingsError: PREVIEW_SILENT.
     """
-    if sound is whole:
-        return sheet
-    duration_s = sound.source.recording.duration_s
-    if sheet.starts_s >= duration_s:
+    begun = arrangement.until(seconds)
+    if arrangement.score.end_s and not begun.score.end_s:
+        first_s = min(n.onset_s for p in arrangement.score.parts for n in p.notes)
         raise SettingsError(
             "PREVIEW_SILENT",
-            f"The music begins at {sheet.starts_s:.1f} s, after the preview of {duration_s:g} s.",
-            f"Choose --preview {int(sheet.starts_s) + 30}.",
+            f"The cover begins at {first_s:.1f} s, after the preview of {seconds:g} s.",
+            f"Choose --preview {int(first_s) + 30}.",
         )
-    return sheet.until(duration_s)
+    return sheet.until(seconds), begun
 
 
 def _load_ahead() -> None:

@@ -100,6 +100,7 @@ class LeadSheet:
 
     def until(self, end_s: float) -> LeadSheet:
         """The lead sheet of the song's first ``end_s`` seconds; bars and beats go on to the first beat after them."""
+        end_s = min(end_s, self.duration_s)
         beats = self.beats_s[: max(2, int(np.searchsorted(self.beats_s, end_s)) + 1)]
         return replace(
             self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -115,10 +114,28 @@ class Score:
         """The part of that name, or None."""
         return next((p for p in self.parts if p.name == name), None)
 
+    def until(self, end_s: float) -> Score:
+        """What begins before ``end_s``; what goes on after is cut there."""
+        parts = (
+            replace(
+                p,
+                notes=tuple(
+                    replace(n, duration_s=min(n.end_s, end_s) - n.onset_s) for n in p.notes if n.onset_s < end_s
+                ),
+                pedals=tuple((down, min(up, end_s)) for down, up in p.pedals if down < end_s),
+            )
+            for p in self.parts
+        )
+        return replace(self, parts=tuple(parts))
+
     @property
     def end_s(self) -> float:
         """Release of the last note in seconds; 0 for an empty score."""
         return max((n.end_s for p in self.parts for n in p.notes), default=0.0)
+
+
+def _later(note: Note, seconds: float) -> Note:
+    return replace(note, onset_s=note.onset_s + seconds)
 
 
 @dataclass(frozen=True)
@@ -150,21 +167,17 @@ class Transcription:
         return self.between(0, round(end_s * self.frame_rate))
 
     def between(self, first: int, end: int) -> Transcription:
-        """What was heard from one frame up to another, on a clock that begins there; but for the grid.
+        """What was heard from one frame up to another, on a clock that begins there; without grid and pedals.
 
         Notes that began before are not there, those that go on after are cut.
         """
-        start_s, end_s = first / self.frame_rate, end / self.frame_rate
-
-        def kept(notes: Sequence[Note]) -> tuple[Note, ...]:
-            inside = (n for n in notes if start_s <= n.onset_s < end_s)
-            return tuple(
-                replace(n, onset_s=n.onset_s - start_s, duration_s=min(n.end_s, end_s) - n.onset_s) for n in inside
-            )
-
-        parts = tuple(replace(part, notes=kept(part.notes), pedals=()) for part in self.score.parts)
+        start_s = first / self.frame_rate
+        parts = (
+            replace(p, pedals=(), notes=tuple(_later(n, -start_s) for n in p.notes if n.onset_s >= start_s))
+            for p in self.score.parts
+        )
         arrays = {name: getattr(self, name)[first:end] for name in ("onset", "note", "contour")}
-        return replace(self, score=Score(parts), **arrays)
+        return replace(self, score=Score(tuple(parts)).until(end / self.frame_rate - start_s), **arrays)
 
     def without_contour(self) -> Transcription:
         """The same with a contour of zeros that takes no memory; that of an hour takes a third of a gigabyte."""

@@ -16,6 +16,7 @@ from contrafact.errors import SettingsError
 from contrafact.files import PARTIAL_PREFIX
 from contrafact.hearing import heard
 from contrafact.leadsheet import from_json, to_json
+from contrafact.midi import read_midi
 from contrafact.report.facts import NO_MUSIC, doubts
 from contrafact.settings import Reader, Settings
 
@@ -159,18 +160,50 @@ def test_a_preview_hears_the_whole_song(tmp_path: Path) -> None:
     assert sheet.duration_s == sheet.chords[-1].end_s == sheet.sections[-1].end_s == 8
     assert max(n.onset_s + n.duration_s for n in sheet.melody) <= 8
     assert 8 <= sheet.beats_s[-1] < 9
+    played = {p.name: p.notes for p in read_midi(made.folder / "cover.mid").parts}
+    take = {
+        p.name: p.notes for p in read_midi(cover(tmp_path / "song.wav", tmp_path / "out").folder / "cover.mid").parts
+    }
+    for name, notes_of in take.items():
+        begun = [(n.onset_s, n.pitch, n.velocity) for n in notes_of if n.onset_s < 7.9]
+        found = [(n.onset_s, n.pitch, n.velocity) for n in played[name] if n.onset_s < 7.9]
+        np.testing.assert_allclose(found, begun, atol=0.002)
     (tmp_path / "whole.json").write_text(to_json(whole))
     again = cover(tmp_path / "song.wav", tmp_path / "edited", Settings(preview_s=8.0), edited=tmp_path / "whole.json")
     assert (again.folder / "leadsheet.json").read_text() == to_json(whole.until(8.0))
 
 
-def test_a_preview_that_ends_before_the_music_begins_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [5.0, 11.5])
+def test_a_preview_that_ends_before_the_music_begins_is_refused(seconds: float, tmp_path: Path) -> None:
     sound = np.concatenate([np.zeros(RATE * 12), notes([262, 330, 392, 330], 0.5, seconds=20.0)])
     soundfile.write(tmp_path / "song.wav", sound, RATE)
-    with pytest.raises(SettingsError, match=r"begins at 1[12]") as refused:
-        cover(tmp_path / "song.wav", tmp_path / "out", Settings(preview_s=5.0))
+    with pytest.raises(SettingsError, match=r"begins at 1[12]\.\d s, after the preview of") as refused:
+        cover(tmp_path / "song.wav", tmp_path / "out", Settings(preview_s=seconds))
     assert refused.value.code == "PREVIEW_SILENT"
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_sheet_of_another_length_than_the_preview_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", notes([262, 330, 392, 330], 0.5, seconds=20.0), RATE)
+    with heard(tmp_path / "song.wav") as song:
+        whole = leadsheet(song, transcribe(song))
+    (tmp_path / "few.json").write_text(to_json(whole.until(9.0)))
+    with pytest.raises(SettingsError, match=r"for 9\.0 s of music, but the song has 20\.0 s, and its preview 12\.0 s"):
+        cover(tmp_path / "song.wav", tmp_path / "out", Settings(preview_s=12.0), edited=tmp_path / "few.json")
+    made = cover(tmp_path / "song.wav", tmp_path / "out", Settings(preview_s=8.5), edited=tmp_path / "few.json")
+    assert from_json((made.folder / "leadsheet.json").read_text()).duration_s == 8.5
+
+
+@pytest.mark.parametrize("before_s", [3.7, 12.0])
+def test_nothing_is_played_before_the_music_begins(before_s: float, tmp_path: Path) -> None:
+    """Silence in front, and music that begins between two beats of what its tempo would be from the file's start."""
+    sound = np.concatenate([np.zeros(round(RATE * before_s)), notes([262, 330, 392, 330], 0.5, seconds=20.0)])
+    soundfile.write(tmp_path / "song.wav", sound, RATE)
+    made = cover(tmp_path / "song.wav", tmp_path / "out")
+    first_s = min(n.onset_s for p in read_midi(made.folder / "cover.mid").parts for n in p.notes)
+    assert before_s - 0.1 < first_s < before_s + 1.1
+    early = SoundFile.of(made.folder / "cover.wav").read().samples[:, : round(44_100 * (before_s - 0.15))]
+    assert np.abs(early).max() < 1e-3
 
 
 def told_of(sound: np.ndarray, rate: int, folder: Path, reader: Reader) -> list[str]:

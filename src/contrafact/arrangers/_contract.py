@@ -19,3 +19,7 @@ class Arrangement:
 
     sheet: LeadSheet
     score: Score
+
+    def until(self, end_s: float) -> Arrangement:
+        """Its first ``end_s`` seconds."""
+        return Arrangement(self.sheet.until(end_s), self.score.until(end_s))

@@ -14,7 +14,7 @@ from contrafact.score import Part, Score
 from contrafact.settings import Knobs
 from contrafact.style import Style, StylePart
 
-EARLY_S = 0.1  # by which players may come before the beat
+EARLY_S = 0.1  # by which players may come before the music
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ def seated(style: Style, knobs: Knobs) -> tuple[Seat, ...]:
 def play_all(seats: tuple[Seat, ...], sheet: LeadSheet, score: Score, seed: int) -> Score:
     """The score with every seat's part after those that it holds; each player hears the parts before.
 
-    Nothing sounds before the beat on which the music begins.
+    Nothing sounds before the music begins.
     """
     for seat in seats:
         played = seat.player(sheet, score, seed)
         score = replace(score, parts=(*score.parts, _named(played, seat.part)))
-    return _from_first_beat(score, sheet)
+    return _from_start(score, sheet)
 
 
 def refuse_idle(style_name: str, style: Style, knobs: Knobs) -> None:
@@ -62,12 +62,11 @@ def _refuse(sentence: str) -> NoReturn:
     raise SettingsError("SETTING_VALUE", sentence, "Leave it out, or choose another style.")
 
 
-def _from_first_beat(score: Score, sheet: LeadSheet) -> Score:
-    """The score without what would sound before the beat on which the music begins."""
-    beats_s = sheet.beats_s[sheet.beats_s <= sheet.starts_s + EARLY_S]
-    if sheet.starts_s == 0 or not len(beats_s):
+def _from_start(score: Score, sheet: LeadSheet) -> Score:
+    """The score without what would sound before the music begins."""
+    if sheet.starts_s == 0:
         return score
-    start_s = float(beats_s[-1]) - EARLY_S
+    start_s = sheet.starts_s - EARLY_S
     parts = (
         replace(
             p,

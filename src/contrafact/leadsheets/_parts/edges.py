@@ -15,8 +15,9 @@ from contrafact.leadsheets._parts import beats, quiet
 from contrafact.leadsheets._parts.assembly import LeadSheetReader
 from contrafact.score import Transcription
 
-SILENT_DB = 50.0  # below the loudest moment
+DEEP_DB = 50.0  # below the loudest moment: deeper than soft music
 KEPT_S = 3.0  # of silence, which is what records have: it tells that the first beat is one
+SAME_S = 0.01  # within which two ends are one
 Span = tuple[int, int]
 """First frame of a transcription, and the one after the last."""
 
@@ -47,7 +48,7 @@ def _music(audio: Audio, transcription: Transcription) -> Span | None:
     level_db = levels_db(audio.samples[0], audio.sample_rate)
     if not len(level_db):
         return None
-    at = np.flatnonzero(level_db > level_db.max() - SILENT_DB)
+    at = np.flatnonzero(level_db > level_db.max() - DEEP_DB)
     frames = len(transcription.note)
     start_s, end_s = float(at[0]) * WINDOW_S - KEPT_S, float(at[-1] + 1) * WINDOW_S + KEPT_S
     start = max(0, int(start_s * transcription.frame_rate))
@@ -57,12 +58,14 @@ def _music(audio: Audio, transcription: Transcription) -> Span | None:
 
 def _moved(sheet: LeadSheet, later_s: float, duration_s: float) -> LeadSheet:
     """A lead sheet of a part, as one of the whole song, in which the part begins ``later_s`` seconds later."""
-    last_s = later_s + sheet.duration_s
     grid_s = beats.extend(sheet.beats_s + later_s, duration_s)
     bars = np.searchsorted(grid_s, sheet.downbeats_s + later_s - 1e-6)
-    head = [Chord(0.0, later_s, "N")] if later_s > 0 else []
-    tail = [Chord(last_s, duration_s, "N")] if last_s < duration_s else []
-    inner = [replace(c, start_s=c.start_s + later_s, end_s=c.end_s + later_s) for c in sheet.chords]
+    chords = [replace(c, start_s=c.start_s + later_s, end_s=c.end_s + later_s) for c in sheet.chords]
+    if later_s > 0:
+        chords.insert(0, Chord(0.0, later_s, "N"))
+    if chords[-1].end_s < duration_s - SAME_S:
+        chords.append(Chord(chords[-1].end_s, duration_s, "N"))
+    chords[-1] = replace(chords[-1], end_s=duration_s)
     sections = [replace(s, start_s=s.start_s + later_s, end_s=s.end_s + later_s) for s in sheet.sections]
     sections[0] = replace(sections[0], start_s=0.0)
     sections[-1] = replace(sections[-1], end_s=duration_s)
@@ -71,7 +74,7 @@ def _moved(sheet: LeadSheet, later_s: float, duration_s: float) -> LeadSheet:
         duration_s=duration_s,
         beats_s=grid_s,
         downbeats_s=grid_s[_everywhere(bars, BEATS_PER_BAR[sheet.metre], len(grid_s))],
-        chords=tuple(quiet.joined([*head, *inner, *tail])),
+        chords=tuple(quiet.joined(chords)),
         melody=tuple(replace(n, onset_s=n.onset_s + later_s) for n in sheet.melody),
         sections=tuple(sections),
         starts_s=sheet.starts_s + later_s,

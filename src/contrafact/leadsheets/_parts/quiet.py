@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from contrafact.audio import Audio
-from contrafact.dsp.levels import LOUD, WINDOW_S, levels_db
+from contrafact.dsp.levels import LOUD, SMOOTH, WINDOW_S, levels_db
 from contrafact.leadsheet import Chord, MelodyNote
 from contrafact.leadsheets._parts.beatwise import Chromas
 
@@ -22,6 +22,7 @@ SILENT_DB, SOFT_DB = 35.0, 20.0
 THIN = 0.4
 HELD = 9  # windows, of which most must hold soft music where one does
 SHORTEST_S = 1.0  # shorter quiet at the edges is part of the music
+FINE_S = 0.01  # to which it is told when the music begins
 EARLY_S = 0.15  # by which a chord or note may begin before its window
 
 
@@ -39,9 +40,20 @@ def music_span(audio: Audio, sums: Chromas) -> tuple[float, float]:
     at = np.flatnonzero((below_db < SOFT_DB) | (is_soft & is_held))
     start, end = float(at[0]) * WINDOW_S, float(at[-1] + 1) * WINDOW_S
     return (
-        start if start >= SHORTEST_S else 0.0,
+        _first_sound(audio, start, float(np.quantile(level_db, LOUD)) - SILENT_DB) if start >= SHORTEST_S else 0.0,
         end if audio.duration_s - end >= SHORTEST_S else audio.duration_s,
     )
+
+
+def _first_sound(audio: Audio, start_s: float, least_db: float) -> float:
+    """When it is first so loud for `FINE_S`, within the windows that are seen from the one that begins at ``start_s``;
+    that window's own beginning if never.
+    """
+    count = round(FINE_S * audio.sample_rate)
+    part = audio.samples[0, round(start_s * audio.sample_rate) :][: round(SMOOTH * WINDOW_S / FINE_S) * count]
+    power = np.square(part[: len(part) // count * count].reshape(-1, count), dtype=np.float64).mean(axis=1)
+    loud = np.flatnonzero(power >= 10 ** (least_db / 10))
+    return start_s + float(loud[0]) * FINE_S if len(loud) else start_s
 
 
 def trimmed_chords(
