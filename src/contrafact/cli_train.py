@@ -36,17 +36,21 @@ def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a TOML file.")],
     assignments: Assignments = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the run [default: runs/RECIPE].")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint, with the settings of the run.")
+    ] = False,
     json_lines: Lines = False,
 ) -> None:
     """Train a method by a recipe; stop it with Ctrl-C and go on with --resume."""
-    from contrafact.training.recipe import find_method, load
+    from contrafact.training.recipe import find_method, load, resumed
 
     loaded = load(recipe, assignments or [])
     method = find_method(loaded.method)
     from contrafact.training import loop
 
     run = out or Path("runs") / Path(recipe).stem
+    if resume and (before := loop.begun(run)):
+        loaded = resumed(before, recipe, assignments or [])
     last = loop.train(method, loaded, run, resume=resume, tell=_tell_json if json_lines else _tell)
     print(json.dumps({"event": "done", "checkpoint": str(last)}) if json_lines else last)
 

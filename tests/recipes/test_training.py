@@ -17,8 +17,11 @@ import numpy as np
 import pytest
 import torch
 from tests.recipes import toy
+from tests.recipes.tiny import vocos
+from typer.testing import CliRunner
 
 from contrafact import files
+from contrafact.cli import app
 from contrafact.errors import ContrafactError, InputError, OutputError, SettingsError, TrainingError
 from contrafact.training import checkpoint, loop, recipe
 from contrafact.training.draws import Draws
@@ -124,6 +127,31 @@ def test_a_longer_run_goes_on(whole, tmp_path) -> None:
     train(tmp_path, resume=True)
     assert equal(learned(whole), learned(tmp_path))
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_resumed_run_keeps_the_settings_it_was_begun_with(tmp_path) -> None:
+    begun = recipe.load("vocos", ["data.folder='songs'", "data.held_out=2", "loop.steps=4"])
+    again = recipe.resumed(recipe.resolved(begun), "vocos", ["loop.steps=9"])
+    assert again == replace(begun, loop=replace(begun.loop, steps=9))
+    recipe.refuse_changes(recipe.resolved(begun), again)
+    with pytest.raises(SettingsError, match=r"data\.held_out = 2, not 3"):
+        recipe.refuse_changes(
+            recipe.resolved(begun), recipe.resumed(recipe.resolved(begun), "vocos", ["data.held_out=3"])
+        )
+    with pytest.raises(SettingsError, match="question") as error:
+        recipe.resumed(recipe.resolved(begun), "vocos_faithful")
+    assert error.value.code == "RESUME_CHANGED"
+
+
+def test_the_command_resumes_without_the_settings_given_again(tmp_path) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    words = ["train", "vocos", "-o", str(tmp_path / "run")]
+    settings = [word for given in [*vocos(folder), "loop.steps=1"] for word in ("--set", given)]
+    assert CliRunner().invoke(app, [*words, *settings]).exit_code == 0
+    done = CliRunner().invoke(app, [*words, "--resume", "--set", "loop.steps=2"])
+    assert done.exit_code == 0, done.output
+    assert [line["step"] for line in lines(tmp_path / "run")] == [1, 2]
 
 
 def test_averages_go_on_with_the_run(tmp_path) -> None:

@@ -258,16 +258,25 @@ def _draws(loop: Loop, step: int, accelerator: Accelerator) -> Draws:
     return Draws(loop.seed, step, accelerator.process_index, str(accelerator.device))
 
 
+def begun(run: Path) -> dict[str, Any] | None:
+    """The whole recipe with which a run was begun; None where none was.
+
+    Raises:
+        InputError: RUN_DAMAGED.
+    """
+    return _read_json(run / RECIPE) if (run / RECIPE).is_file() else None
+
+
 def _refuse_other(run: Path, recipe: Recipe, resume: bool) -> None:
     """Refuse to begin where a run is, and to resume what was begun otherwise."""
-    begun = run / RECIPE
-    if not begun.is_file():
+    before = begun(run)
+    if before is None:
         return
     if not resume:
         raise SettingsError(
             "RUN_EXISTS", f"{run} holds a run already.", "Continue it with --resume, or give another -o."
         )
-    refuse_changes(_read_json(begun), recipe)
+    refuse_changes(before, recipe)
 
 
 def _open(run: Path, recipe: Recipe) -> None:

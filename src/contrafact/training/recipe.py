@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -171,6 +172,26 @@ def load(name_or_path: str, assignments: Sequence[str] = ()) -> Recipe:
     return parse(values)
 
 
+def resumed(before: Mapping[str, Any], name_or_path: str, assignments: Sequence[str] = ()) -> Recipe:
+    """The recipe with which a run was begun, with assignments over it.
+
+    Args:
+        before: the whole mapping of that recipe.
+        name_or_path: of the same recipe.
+        assignments: as `load`.
+
+    Raises:
+        SettingsError: as `load`; RESUME_CHANGED where the run was begun by another recipe.
+    """
+    named = load(name_or_path)
+    for key in ("method", "question"):
+        _refuse_other(key, before.get(key), getattr(named, key))
+    values = copy.deepcopy(dict(before))
+    for key, value in assigned(assignments).items():
+        assign(values, key, value)
+    return parse(values)
+
+
 def parse(values: Mapping[str, Any]) -> Recipe:
     """A recipe from its whole mapping; the method's own settings are checked against its dataclasses later.
 
@@ -241,12 +262,16 @@ def refuse_changes(before: Mapping[str, Any], now: Recipe) -> None:
         old, new = usual | old, usual | new
     free = {f"loop.{name}" for name in FREE}
     for key in sorted((old.keys() | new.keys()) - free):
-        if old.get(key) != new.get(key):
-            raise SettingsError(
-                "RESUME_CHANGED",
-                f"The run was started with {key} = {old.get(key)!r}, not {new.get(key)!r}.",
-                "Give another -o to start a new run.",
-            )
+        _refuse_other(key, old.get(key), new.get(key))
+
+
+def _refuse_other(key: str, before: object, now: object) -> None:
+    if before != now:
+        raise SettingsError(
+            "RESUME_CHANGED",
+            f"The run was started with {key} = {before!r}, not {now!r}.",
+            "Give another -o to start a new run.",
+        )
 
 
 def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
