@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from contrafact.theory.chords import fifths
 MAX_NOTES = 1_000_000  # with controllers, tempo and metre events
 MAX_BYTES = 32 << 20
 TICKS_PER_QUARTER = 1920  # at 40 beats a minute a tick is 0.8 ms
+TEMPO_S = 4e-4  # by which beats may be off for the sake of one tempo: a little more than lead sheets are rounded to
 DRUM_CHANNEL = 9
 
 
@@ -112,7 +114,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def write_midi(score: Score, path: Path, key: str = "N") -> None:
-    """Write a file of format 1; each beat of the score's grid is a quarter, with its own tempo where it changes.
+    """Write a file of format 1; each beat of the score's grid is a quarter, at a tempo that holds while it can.
 
     Time before the first beat becomes a lead-in of whole beats; a bar that is cut short gets its own metre, so that
     bars line up. A key, such as "Bb:maj", gives a key signature. Where one part strikes a sounding pitch again, the
@@ -171,14 +173,26 @@ def _signature(key: str) -> list[Event]:
 
 
 def _conductor(clock: BeatGrid, metres: Iterable[tuple[int, int]]) -> list[Event]:
-    """The track of tempo and metre."""
-    microseconds = np.rint(clock.beats_s * 1e6).astype(np.int64)  # rounded before differencing, so errors do not add up
-    tempos = np.clip(np.diff(microseconds), 1, (1 << 24) - 1).tolist()
-    changes = [i for i, t in enumerate(tempos) if i == 0 or t != tempos[i - 1]]
-    events = [(i * TICKS_PER_QUARTER, 1, b"\xff\x51\x03" + tempos[i].to_bytes(3, "big")) for i in changes]
-    return events + [
+    """The track of tempo and metre; a tempo holds for as many beats as come within `TEMPO_S` of their times."""
+    events = [
         (beat * TICKS_PER_QUARTER, 0, bytes([0xFF, 0x58, 4, min(255, beats), 2, 24, 8])) for beat, beats in metres
     ]
+    times = (clock.beats_s * 1e6).tolist()  # microseconds
+    beat, at = 0, times[0]
+    while beat < len(times) - 1:
+        least, most, end = 0.0, math.inf, beat + 1
+        while end < len(times):
+            count = end - beat
+            low = max(least, (times[end] - TEMPO_S * 1e6 - at) / count)
+            high = min(most, (times[end] + TEMPO_S * 1e6 - at) / count)
+            if count > 1 and math.ceil(low) > math.floor(high):
+                break
+            least, most, end = low, high, end + 1
+        tempo = min(max(round((least + most) / 2), 1), (1 << 24) - 1)
+        events.append((beat * TICKS_PER_QUARTER, 1, b"\xff\x51\x03" + tempo.to_bytes(3, "big")))
+        at += tempo * (end - 1 - beat)
+        beat = end - 1
+    return events
 
 
 def _part_events(part: Part, channel: int, clock: BeatGrid) -> list[Event]:

@@ -78,6 +78,20 @@ def test_the_key_signature_is_the_one_that_an_independent_reader_finds(key: str,
     np.testing.assert_array_equal(table(read_midi(tmp_path / "x.mid").parts[0]), table(_plain(tmp_path).parts[0]))
 
 
+def test_a_steady_tempo_is_one_though_its_beats_are_rounded(tmp_path: Path) -> None:
+    """Beats to 0.1 ms, as lead sheets have them: 600 at one tempo, 100 at another, and then a ritardando."""
+    steps = np.concatenate([np.full(600, 60 / 130), np.full(100, 60 / 97), 0.6 + 0.05 * np.arange(8)])
+    beats = np.round(np.concatenate([[0], np.cumsum(steps)]), 4)
+    grid = BeatGrid(beats, np.arange(0, len(beats), 4), 4)
+    notes = tuple(Note(float(t), 0.1, 60, 90) for t in beats[:-1])
+    write_midi(Score((Part("piano", 0, notes),), grid), tmp_path / "x.mid")
+    peer = pretty_midi.PrettyMIDI(str(tmp_path / "x.mid"))
+    times, tempos = peer.get_tempo_changes()
+    assert len(times) <= 10
+    np.testing.assert_allclose(tempos[:2], [130, 97], rtol=1e-4)
+    np.testing.assert_allclose([n.start for n in peer.instruments[0].notes], beats[:-1], atol=6e-4)
+
+
 def _plain(folder: Path) -> Score:
     write_midi(band(GRIDS["late start"]), folder / "plain.mid")
     assert not pretty_midi.PrettyMIDI(str(folder / "plain.mid")).key_signature_changes

@@ -14,10 +14,11 @@ from contrafact.audio import SoundFile
 from contrafact.cover import cover, leadsheet, transcribe
 from contrafact.errors import SettingsError
 from contrafact.files import PARTIAL_PREFIX
-from contrafact.hearing import heard
+from contrafact.hearing import excerpt, heard
 from contrafact.leadsheet import from_json, to_json
 from contrafact.midi import read_midi
 from contrafact.report.facts import NO_MUSIC, doubts
+from contrafact.score import BeatGrid, Note, Part, Score, Transcription
 from contrafact.settings import Reader, Settings
 
 RATE = 22_050
@@ -171,6 +172,32 @@ def test_a_preview_hears_the_whole_song(tmp_path: Path) -> None:
     (tmp_path / "whole.json").write_text(to_json(whole))
     again = cover(tmp_path / "song.wav", tmp_path / "edited", Settings(preview_s=8.0), edited=tmp_path / "whole.json")
     assert (again.folder / "leadsheet.json").read_text() == to_json(whole.until(8.0))
+
+
+def test_an_excerpt_is_the_beginning_of_all_that_is_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", np.stack([notes([262, 330], 0.5, seconds=6.0)] * 2, axis=1), RATE)
+    with heard(tmp_path / "song.wav") as song:
+        assert excerpt(song, 0.0) is excerpt(song, 6.0) is song
+        begun = excerpt(song, 2.5)
+        recording = begun.source.recording
+        assert recording.duration_s == begun.analysis.duration_s == 2.5
+        assert recording.path.stat().st_size == recording.frames * recording.channels * 4
+        np.testing.assert_array_equal(begun.analysis.samples, song.analysis.samples[:, : round(2.5 * RATE)])
+
+
+def test_what_is_heard_of_a_part_begins_at_zero_and_ends_with_it() -> None:
+    lines = tuple(Note(onset_s, 1.0, 60, 90) for onset_s in (0.5, 1.5, 2.5, 3.5))
+    score = Score((Part("piano", 0, lines, pedals=((0.0, 9.0),)),), BeatGrid(np.arange(5.0), np.arange(5), 1))
+    planes = (np.random.default_rng(0).random((40, bins)).astype(np.float32) for bins in (88, 88, 264))
+    whole = Transcription(score, 10.0, *planes)
+    part = whole.between(10, 30)
+    assert [(n.onset_s, n.duration_s) for n in part.score.parts[0].notes] == [(0.5, 1.0), (1.5, 0.5)]
+    assert part.score.grid is None
+    assert part.score.parts[0].pedals == ()
+    for name in ("onset", "note", "contour"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[10:30])
+    assert whole.until(2.0).score.end_s == 2.0
+    assert score.until(2.0).parts[0].pedals == ((0.0, 2.0),)
 
 
 @pytest.mark.parametrize("seconds", [5.0, 11.5])
