@@ -190,7 +190,8 @@ def test_a_midi_file_is_covered_with_its_own_notes(tmp_path):
 
 def test_preview_transpose_and_format(band_recording, tmp_path):
     words = ["--preview", 10, "--transpose", 2, "--format", "flac", "--json"]
-    done = contrafact("cover", band_recording, "-o", tmp_path, *words)
+    afresh = os.environ | {"CONTRAFACT_CACHE": str(tmp_path / "cache")}
+    done = contrafact("cover", band_recording, "-o", tmp_path, *words, env=afresh)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1]["event"] == "done"
