@@ -320,7 +320,11 @@ def _text_of(path: Path) -> str:
 
 
 def _fitted(sheet: LeadSheet, whole: Heard, sound: Heard) -> LeadSheet:
-    """A sheet for ``sound`` that belongs to it, or to the ``whole`` song that it is the beginning of."""
+    """``sheet`` if it is as long as the ``whole`` song, or as its beginning, ``sound``.
+
+    Raises:
+        SettingsError: LEADSHEET_OTHER_SONG.
+    """
 
     def fits(song: Heard) -> bool:
         return abs(sheet.duration_s - song.source.recording.duration_s) <= 1.0

@@ -134,10 +134,6 @@ class Score:
         return max((n.end_s for p in self.parts for n in p.notes), default=0.0)
 
 
-def _later(note: Note, seconds: float) -> Note:
-    return replace(note, onset_s=note.onset_s + seconds)
-
-
 @dataclass(frozen=True)
 class Transcription:
     """Notes heard in a recording, and the network's activations behind them.
@@ -173,7 +169,11 @@ class Transcription:
         """
         start_s = first / self.frame_rate
         parts = (
-            replace(p, pedals=(), notes=tuple(_later(n, -start_s) for n in p.notes if n.onset_s >= start_s))
+            replace(
+                p,
+                pedals=(),
+                notes=tuple(replace(n, onset_s=n.onset_s - start_s) for n in p.notes if n.onset_s >= start_s),
+            )
             for p in self.score.parts
         )
         arrays = {name: getattr(self, name)[first:end] for name in ("onset", "note", "contour")}
